@@ -1,0 +1,230 @@
+"""What a JoVA is, as frozen data: a checkpoint carries its `JoVAConfig` and describes itself.
+
+Where the paper or the Waver backbone it builds on state a value, the comment names the source;
+"ours" marks what is not published and was decided here.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field, fields, replace
+from fractions import Fraction
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+
+class JoVAError(ValueError):
+    """Wrong input from outside, told in one sentence: what came, what is allowed, what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoSpec:
+    """The video stream: rate of the pictures, codec geometry and the statistics of its latents."""
+
+    fps: Fraction = Fraction(16)  # Wan2.1's rate; ours
+    width: int = 832
+    height: int = 480
+    channels: int = 16  # Wan2.1 VAE
+    temporal_ratio: int = 4
+    spatial_ratio: int = 8
+    codec: str = "wan2.1"
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_stats("video", self.channels, self.mean, self.std)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioSpec:
+    """The audio stream: sample rate, latent rate (1/s) and the statistics of its latents."""
+
+    sample_rate: int = 16_000
+    latent_rate: Fraction = Fraction(125, 4)  # MMAudio 16k: 31.25 Hz
+    channels: int = 20  # MMAudio 16k
+    codec: str = "mmaudio-16k"  # the paper says MMAudio's VAE, not which one; ours
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_stats("audio", self.channels, self.mean, self.std)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextEncoderSpec:
+    """One text encoder: features `[B, max_tokens, width]`, padded to that fixed length."""
+
+    name: str
+    width: int
+    max_tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoVAConfig:
+    """Shape of one unified transformer.
+
+    Both branches (video, audio) have the same width and depth: the paper starts the audio branch as
+    a copy of the video branch.
+    """
+
+    dim: int
+    heads: int
+    dual_blocks: int
+    single_blocks: int
+    single_form: Literal["sequential", "parallel"] = "sequential"  # Waver's figure; the other: Flux
+    mlp_ratio: int = 4
+    patch: tuple[int, int, int] = (1, 2, 2)  # latent frames, rows, columns of a token; Waver
+    audio_patch: int = 1  # ours
+    image_channels: int = 16  # Waver: the latent of the given picture
+    mask_channels: int = 4  # Waver
+    rope_axes: tuple[int, int, int] = (16, 56, 56)  # time, rows, columns; sums to the head width
+    rope_theta: float = 10_000.0
+    rope_time: Literal["aligned", "scaled", "none"] = "aligned"  # the paper's; its formula is ours
+    learned_pos: Literal["factorised", "none"] = "none"  # Waver: factorised
+    learned_pos_size: tuple[int, int, int] = (64, 128, 128)  # ours
+    time_width: int = 256
+    qkv_bias: bool = True
+    text_refiner_blocks: int = 0  # HunyuanVideo: 2
+    pooled_width: int = 0  # HunyuanVideo: CLIP's 768
+    pooled_from_text: bool = False  # ours: the mean refined text token joins the time embedding
+    guidance_embed: bool = False  # HunyuanVideo's distilled guidance
+    shift: float = 3.0  # of the sampling schedule; ours
+    video: VideoSpec = field(default_factory=VideoSpec)
+    audio: AudioSpec = field(default_factory=AudioSpec)
+    text: tuple[TextEncoderSpec, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check(
+            self.dim % self.heads == 0, f"dim {self.dim} must be a multiple of heads {self.heads}"
+        )
+        axes = self.rope_axes
+        _check(
+            sum(axes) == self.head_dim and all(a % 2 == 0 for a in axes),
+            f"rope_axes {axes} must be even and sum to the head width {self.head_dim}",
+        )
+        _check(self.patch[0] == 1, f"patch {self.patch}: a token spans exactly one latent frame")
+        _check(len(self.text) > 0, "a JoVA needs at least one text encoder")
+        _check(
+            not self.pooled_from_text or self.text_refiner_blocks > 0,
+            "pooled_from_text needs text_refiner_blocks > 0",
+        )
+
+    @property
+    def head_dim(self) -> int:
+        """Channels of one attention head."""
+        return self.dim // self.heads
+
+    @property
+    def text_tokens(self) -> int:
+        """Tokens of the whole prompt: those of every encoder, in config order."""
+        return sum(spec.max_tokens for spec in self.text)
+
+    @property
+    def video_in_channels(self) -> int:
+        """Latent channels entering a video token: noisy, given picture, mask."""
+        return self.video.channels + self.image_channels + self.mask_channels
+
+    def to_json(self) -> str:
+        """One JSON object; `from_json` gives an equal config."""
+        return json.dumps(dataclasses.asdict(self), default=str, sort_keys=True)
+
+    @staticmethod
+    def from_json(text: str) -> "JoVAConfig":
+        """Raises JoVAError for text that is no JoVA config."""
+        try:
+            return _build(JoVAConfig, json.loads(text))
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise JoVAError(
+                f"This is no JoVA config ({error}); use one that `jova` wrote."
+            ) from error
+
+
+def _build(cls: type, value: Any) -> Any:
+    """`value` from JSON as an instance of the dataclass `cls`, nested ones and tuples included."""
+    hints = get_type_hints(cls)
+    known = {f.name for f in fields(cls)}
+    unknown = set(value) - known
+    if unknown:
+        raise ValueError(f"unknown fields {sorted(unknown)}")
+    return cls(**{name: _convert(hints[name], item) for name, item in value.items()})
+
+
+def _convert(hint: Any, value: Any) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value)
+    if hint is Fraction:
+        return Fraction(value)
+    if get_origin(hint) is tuple:
+        inner = get_args(hint)[0]
+        return tuple(_convert(inner, item) for item in value)
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise ValueError(f"{value!r} is none of {get_args(hint)}")
+        return value
+    if isinstance(hint, UnionType):
+        return value
+    return hint(value)
+
+
+def _check(condition: bool, sentence: str) -> None:
+    if not condition:
+        raise JoVAError(f"Impossible JoVA config: {sentence}.")
+
+
+def _check_stats(
+    stream: str, channels: int, mean: tuple[float, ...], std: tuple[float, ...]
+) -> None:
+    for name, values in (("mean", mean), ("std", std)):
+        _check(
+            len(values) in (0, channels),
+            f"{stream} {name} has {len(values)} values, not one for each of {channels} channels",
+        )
+
+
+# Wan2.1's latent statistics are public constants of that codec; core's VAE gives raw means.
+_WAN = VideoSpec(
+    mean=(-0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508,
+          0.4134, -0.0715, 0.5517, -0.3632, -0.1922, -0.9497, 0.2503, -0.2921),
+    std=(2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743,
+         3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160),
+)  # fmt: skip
+_T5 = TextEncoderSpec(name="t5-xxl", width=4096, max_tokens=512)
+_QWEN = TextEncoderSpec(name="qwen2.5", width=3584, max_tokens=512)
+
+# 2 x 12 B: Waver's M = 16, N = 40, 24 heads of 128; sequential single blocks give 18 d^2 each.
+_JOVA_24B = JoVAConfig(
+    dim=3072,
+    heads=24,
+    dual_blocks=16,
+    single_blocks=40,
+    learned_pos="factorised",
+    video=_WAN,
+    text=(_T5, _QWEN),
+)
+# 2 x 1.6 B: the size is the paper's, the split into width and depth ours.
+_JOVA_3B2 = replace(_JOVA_24B, dim=1536, heads=12, dual_blocks=8, single_blocks=22)
+
+_MINI = JoVAConfig(
+    dim=192,
+    heads=3,
+    dual_blocks=2,
+    single_blocks=5,
+    patch=(1, 3, 3),
+    mask_channels=1,
+    rope_axes=(32, 16, 16),
+    rope_theta=256.0,
+    text_refiner_blocks=2,
+    pooled_from_text=True,
+    video=VideoSpec(width=96, height=96, codec="jova-mini-video"),
+    audio=AudioSpec(codec="jova-mini-audio"),
+    text=(TextEncoderSpec(name="jova-mini-text", width=256, max_tokens=48),),
+)
+_MINI_ABLATION = replace(
+    _MINI, dim=96, heads=3, rope_axes=(16, 8, 8), dual_blocks=2, single_blocks=4
+)
+
+PRESETS: dict[str, JoVAConfig] = {
+    "mini": _MINI,
+    "mini_ablation": _MINI_ABLATION,
+    "jova_3b2": _JOVA_3B2,
+    "jova_24b": _JOVA_24B,
+}

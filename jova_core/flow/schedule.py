@@ -1,0 +1,22 @@
+"""At which noise levels sampling stops."""
+
+import torch
+from torch import Tensor
+
+from ..config import JoVAError
+from .path import shift_sigma
+
+TABLE = 1000
+
+
+def simple_sigmas(steps: int, shift: float) -> Tensor:
+    """`steps` + 1 descending sigmas from 1 to 0, evenly picked from a shifted 1000-entry table.
+
+    This is ComfyUI's scheduler `simple` on ModelSamplingDiscreteFlow, so that the command line and
+    the graph visit the same noise levels. Raises JoVAError for steps outside 1 … 1000.
+    """
+    if not 1 <= steps <= TABLE:
+        raise JoVAError(f"{steps} sampling steps came; allowed are 1 to {TABLE}.")
+    table = shift_sigma(torch.arange(1, TABLE + 1, dtype=torch.float32) / TABLE, shift)
+    picked = [table[-(1 + int(i * TABLE / steps))] for i in range(steps)]
+    return torch.stack([*picked, torch.zeros(())])

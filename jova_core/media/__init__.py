@@ -1,0 +1,25 @@
+"""Reads and writes pictures, sound and video by ffmpeg, Pillow and libsndfile."""
+
+from .probe import AudioInfo, MediaInfo, VideoInfo, probe
+from .read import fit_image, read_audio, read_audio_native, read_image, read_video
+from .recipes import Recipe, load_recipe, recipe_names
+from .resample import resample
+from .write import WrittenClip, write_clip
+
+__all__ = [
+    "AudioInfo",
+    "MediaInfo",
+    "Recipe",
+    "VideoInfo",
+    "WrittenClip",
+    "fit_image",
+    "load_recipe",
+    "probe",
+    "read_audio",
+    "read_audio_native",
+    "read_image",
+    "read_video",
+    "recipe_names",
+    "resample",
+    "write_clip",
+]

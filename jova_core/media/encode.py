@@ -1,0 +1,98 @@
+"""One ffmpeg call that turns raw frames and sound into a container, by a recipe.
+
+F frames, H height, W width, C sound channels, N samples.
+"""
+
+import io
+import tempfile
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .ffmpeg import file_url, run_ffmpeg
+from .recipes import Recipe
+
+# No library version or date in the file: the same input gives the same bytes.
+_BITEXACT = ["-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodeJob:
+    """Checked input of one encoding."""
+
+    frames: Tensor  # uint8 [F, H, W, 3]
+    audio: Tensor | None  # float32 [C, N], as long as the video
+    fps: Fraction
+    sample_rate: int  # Hz
+    scale: int  # whole enlargement
+    tags: dict[str, str]
+
+
+def encode(job: EncodeJob, recipe: Recipe, target: Path) -> str:
+    """Write `job` to `target`; returns "" or ffmpeg's own words when it failed."""
+    frames = _pad_even(job.frames, job.scale) if recipe.even_size else job.frames
+    size = f"{frames.shape[2]}x{frames.shape[1]}"
+    raw = ["-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", size]
+    with tempfile.TemporaryDirectory(prefix="jova-") as folder:
+        tag_file = Path(folder) / "tags.txt"
+        tag_file.write_text(_tag_file_text(job.tags), encoding="utf-8", newline="\n")
+        inputs = [*raw, "-framerate", str(job.fps), "-i", "pipe:0"]
+        inputs += ["-f", "ffmetadata", "-i", str(tag_file)]
+        maps = ["-map", "0:v", "-map_metadata", "1"]
+        if job.audio is not None:
+            wav = Path(folder) / "sound.wav"
+            wav.write_bytes(_wav_bytes(job.audio, job.sample_rate))
+            inputs += ["-i", str(wav)]
+            maps += ["-map", "2:a", *recipe.audio_args]
+        video = ["-vf", _filters(job, recipe), *recipe.video_args]
+        output = [*recipe.container_args, *_BITEXACT, "-f", recipe.format, file_url(target)]
+        pixels = memoryview(frames.contiguous().numpy()).cast("B")
+        done = run_ffmpeg(["-v", "error", *inputs, *maps, *video, *output], stdin=pixels)
+    words = done.stderr.decode("utf-8", "replace")
+    # Some versions end a full disk with exit status 0.
+    failed = done.returncode != 0 or "No space left" in words
+    return (words.strip() or f"exit status {done.returncode}") if failed else ""
+
+
+def _pad_even(frames: Tensor, scale: int) -> Tensor:
+    """Repeat the last row or column where the enlarged size would be odd."""
+    if frames.shape[1] * scale % 2:
+        frames = torch.cat([frames, frames[:, -1:]], dim=1)
+    if frames.shape[2] * scale % 2:
+        frames = torch.cat([frames, frames[:, :, -1:]], dim=2)
+    return frames
+
+
+def _filters(job: EncodeJob, recipe: Recipe) -> str:
+    """Return ffmpeg's filter chain: enlarge and convert, trim the padding to one row, tag."""
+    height, width = (side * job.scale for side in job.frames.shape[1:3])
+    flags = f"flags={recipe.scaler}+accurate_rnd+full_chroma_int+full_chroma_inp"
+    matrix = ":out_color_matrix=bt709:out_range=tv" if recipe.bt709 else ""
+    chain = [
+        f"scale=iw*{job.scale}:ih*{job.scale}:{flags}{matrix}",
+        f"format={recipe.pixel_format}",
+    ]
+    if recipe.even_size and (height % 2 or width % 2):
+        chain.append(f"crop={width + width % 2}:{height + height % 2}:0:0")
+    if recipe.bt709:
+        chain.append("setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709")
+    return ",".join(chain)
+
+
+def _wav_bytes(audio: Tensor, sample_rate: int) -> bytes:
+    """Return `audio` [C, N] as float WAV, in memory so that disk errors keep their cause."""
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, audio.T.numpy(), sample_rate, format="WAV", subtype="FLOAT")
+    return buffer.getvalue()
+
+
+def _tag_file_text(tags: dict[str, str]) -> str:
+    """Return ffmpeg's metadata file: a backslash before each of = ; # \\ and line end."""
+    escapes = str.maketrans({sign: f"\\{sign}" for sign in "=;#\\\n"})
+    lines = [f"{key.translate(escapes)}={value.translate(escapes)}" for key, value in tags.items()]
+    return "\n".join([";FFMETADATA1", *lines, ""])

@@ -1,0 +1,87 @@
+"""Checks and length rule for what is about to be written."""
+
+from fractions import Fraction
+
+import torch
+from torch import Tensor
+
+from ..config import JoVAError
+
+_MAX_SCALE = 16
+_MAX_CHANNELS = 8
+
+
+def check_clip(frames: Tensor, fps: Fraction | int, scale: int) -> tuple[Tensor, Fraction]:
+    """Return uint8 frames [F, H, W, 3] on the CPU and the exact rate, or raise JoVAError."""
+    frames = torch.as_tensor(frames).detach().cpu()
+    if frames.is_floating_point() and not torch.isfinite(frames).all():
+        raise JoVAError(
+            "The video stream holds NaN or infinite pixels; nothing was written: "
+            "look for the step that made them (an overflow in half precision, a wrong VAE)."
+        )
+    if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
+        raise JoVAError(
+            f"The video stream is {frames.dtype} {list(frames.shape)}; "
+            "it must be uint8 [frames, height, width, 3]."
+        )
+    if not frames.numel():
+        raise JoVAError(f"The video stream {list(frames.shape)} is empty; give at least one frame.")
+    if isinstance(fps, bool) or not isinstance(fps, int | Fraction) or not 0 < fps <= 1000:
+        raise JoVAError(
+            f"The frame rate {fps!r} is not possible; "
+            "give a whole number or a Fraction from 1 to 1000."
+        )
+    if isinstance(scale, bool) or not isinstance(scale, int) or not 1 <= scale <= _MAX_SCALE:
+        raise JoVAError(
+            f"The enlargement {scale!r} is not possible; "
+            f"give a whole number from 1 to {_MAX_SCALE}."
+        )
+    return frames, Fraction(fps)
+
+
+def check_audio(audio: Tensor, sample_rate: int, notes: list[str]) -> Tensor:
+    """Return float32 [C, N] within +-1 on the CPU, or raise JoVAError; clipping goes to `notes`."""
+    audio = torch.as_tensor(audio).detach().cpu()
+    if not audio.is_floating_point() or audio.ndim not in (1, 2):
+        raise JoVAError(
+            f"The audio stream is {audio.dtype} {list(audio.shape)}; "
+            "it must be float [samples] or [channels, samples]."
+        )
+    audio = torch.atleast_2d(audio.to(torch.float32))
+    if not 1 <= audio.shape[0] <= _MAX_CHANNELS:
+        raise JoVAError(
+            f"The audio stream has {audio.shape[0]} channels; 1 to {_MAX_CHANNELS} are allowed: "
+            "the order is [channels, samples]."
+        )
+    if not torch.isfinite(audio).all():
+        raise JoVAError(
+            "The audio stream holds NaN or infinite samples; nothing was written: "
+            "look for the step that made them (an overflow in half precision, a wrong VAE)."
+        )
+    if isinstance(sample_rate, bool) or not isinstance(sample_rate, int) or sample_rate < 1:
+        raise JoVAError(
+            f"The sample rate {sample_rate!r} is not possible; "
+            "give a whole number of Hz, such as 16000."
+        )
+    beyond = int((audio.abs() > 1).sum())
+    if beyond:
+        peak = float(audio.abs().max())
+        notes.append(
+            f"The sound went beyond full scale (peak {peak:.2f}); {beyond} samples were clipped."
+        )
+    return audio.clamp(-1, 1)
+
+
+def fit_length(audio: Tensor, samples: int, sample_rate: int, notes: list[str]) -> Tensor:
+    """Cut [C, N] at its end, or pad it there with silence, to `samples`; says so in `notes`."""
+    extra = audio.shape[-1] - samples
+    if extra > 0:
+        notes.append(
+            f"The sound was {extra / sample_rate:.3f} s longer than the video and was cut."
+        )
+    elif extra < 0:
+        notes.append(
+            f"The sound was {-extra / sample_rate:.3f} s shorter than the video; "
+            "silence follows it."
+        )
+    return torch.nn.functional.pad(audio, (0, -extra))

@@ -1,0 +1,148 @@
+"""Writes frames and sound into one file by a recipe: whole, in sync, or not at all.
+
+F frames, H height, W width, C sound channels, N samples.
+"""
+
+import errno
+import json
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from torch import Tensor
+
+from ..config import JoVAError
+from .encode import EncodeJob, encode
+from .ffmpeg import ffmpeg_reason
+from .files import staged, write_problem
+from .fit import check_audio, check_clip, fit_length
+from .picture import PICTURE_SUFFIXES, save_picture
+from .probe import probe
+from .recipes import Recipe, load_recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenClip:
+    """What was written; `samples` and `channels` are 0 without sound, `notes` are sentences."""
+
+    path: Path
+    frames: int
+    height: int
+    width: int
+    fps: Fraction
+    samples: int
+    sample_rate: int
+    channels: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def seconds(self) -> Fraction:
+        """Length of the video stream."""
+        return self.frames / self.fps
+
+
+def write_clip(
+    path: str | Path,
+    frames: Tensor,
+    audio: Tensor | None,
+    *,
+    fps: Fraction | int,
+    sample_rate: int,
+    recipe: str = "mp4",
+    scale: int = 1,
+    metadata: dict | None = None,
+) -> WrittenClip:
+    """Write uint8 `frames` [F, H, W, 3] with `audio` float [N] or [C, N] or None to `path`.
+
+    Sound is cut, or padded with silence, at its end to round(F / fps * sample_rate) samples; what
+    goes beyond +-1 is clipped and noted. `scale` enlarges by a whole factor. `metadata` values
+    become text tags (JSON unless already text). One frame without sound may go to .png or .jpg.
+    Raises JoVAError with one sentence; on failure nothing is left behind.
+    """
+    target = Path(path)
+    frames, fps = check_clip(frames, fps, scale)
+    tags = _tag_texts(metadata)
+    notes: list[str] = []
+    if audio is not None:
+        audio = check_audio(audio, sample_rate, notes)
+    if target.suffix.lower() in PICTURE_SUFFIXES:
+        _check_picture(target, len(frames), audio)
+        notes += save_picture(target, frames[0], scale, tags)
+        height, width = frames.shape[1] * scale, frames.shape[2] * scale
+    else:
+        chosen = load_recipe(recipe)
+        _check_suffix(target, chosen)
+        if audio is not None and not chosen.audio_args:
+            notes.append(f"The recipe {chosen.name} holds no sound, so it was left out.")
+            audio = None
+        if audio is not None:
+            samples = round(len(frames) / fps * sample_rate)
+            audio = fit_length(audio, samples, sample_rate, notes)
+        job = EncodeJob(
+            frames=frames, audio=audio, fps=fps, sample_rate=sample_rate, scale=scale, tags=tags
+        )
+        height, width = _write_media(target, job, chosen)
+    channels, samples = (0, 0) if audio is None else audio.shape
+    size = {"frames": len(frames), "height": height, "width": width}
+    sound = {"samples": samples, "sample_rate": sample_rate, "channels": channels}
+    return WrittenClip(path=target, fps=fps, notes=tuple(notes), **size, **sound)
+
+
+def _tag_texts(metadata: dict | None) -> dict[str, str]:
+    """Return every value as text: strings as they are, the rest as JSON."""
+    try:
+        return {
+            str(key): value if isinstance(value, str) else json.dumps(value)
+            for key, value in (metadata or {}).items()
+        }
+    except (TypeError, ValueError) as error:
+        raise JoVAError(
+            f"The metadata cannot become JSON ({error}); give text, numbers, lists and dicts."
+        ) from error
+
+
+def _check_picture(target: Path, frames: int, audio: Tensor | None) -> None:
+    """Reject a picture's name for more than one frame or for a clip with sound."""
+    if frames != 1 or audio is not None:
+        came = f"{frames} frame{'s' if frames > 1 else ''}{' with sound' * (audio is not None)}"
+        raise JoVAError(
+            f"{target.name} is a picture's name, but {came} came; "
+            "a picture holds one frame without sound: use a name ending in .mp4."
+        )
+
+
+def _check_suffix(target: Path, recipe: Recipe) -> None:
+    """Reject a file name whose suffix is not the recipe's."""
+    if target.suffix.lower() != recipe.suffix:
+        came = f"ends in {target.suffix!r}" if target.suffix else "has no suffix"
+        raise JoVAError(
+            f"The name {target.name!r} {came}, but the recipe {recipe.name} writes "
+            f"{recipe.suffix} files; give a name ending in {recipe.suffix} or choose another "
+            f"recipe (one frame without sound may also be .png or .jpg)."
+        )
+
+
+def _write_media(target: Path, job: EncodeJob, recipe: Recipe) -> tuple[int, int]:
+    """Encode beside `target`, read the result back, then give it its name; returns its size."""
+    with staged(target) as temporary:
+        words = encode(job, recipe, temporary)
+        if words:
+            full = "No space left" in words
+            raise write_problem(
+                target, errno.ENOSPC if full else None, f"ffmpeg: {ffmpeg_reason(words.encode())}"
+            )
+        return _verify(temporary, target, job)
+
+
+def _verify(written: Path, target: Path, job: EncodeJob) -> tuple[int, int]:
+    """Count what arrived in the file, compare it with `job`, return its height and width."""
+    found = probe(written)
+    frames, seconds = len(job.frames), len(job.frames) / job.fps
+    arrived = 0 if found.video is None else found.video.frames
+    if arrived != frames:
+        raise write_problem(target, None, f"{arrived} of {frames} frames arrived in the file")
+    length = Fraction(0) if found.audio is None else found.audio.seconds
+    if job.audio is not None and abs(length - seconds) >= 1 / job.fps:
+        reason = f"the sound came out {float(length):.3f} s long, not {float(seconds):.3f} s"
+        raise write_problem(target, None, reason)
+    return found.video.height, found.video.width

@@ -1,0 +1,54 @@
+"""Rotary angles of both streams on one time axis (the paper's temporal-aligned RoPE)."""
+
+import torch
+from torch import Tensor
+
+from ..config import JoVAConfig
+from ..timeline import Timeline
+
+Rope = tuple[Tensor, Tensor]
+
+
+def video_rope(config: JoVAConfig, grid: tuple[int, int, int], device: torch.device) -> Rope:
+    """cos and sin `[T·h·w, head_dim/2]` of a token grid (T, h, w): time, row and column slices."""
+    times = Timeline.of(config).video_positions(grid[0])
+    rows, columns = (torch.arange(n, dtype=torch.float32) for n in grid[1:])
+    mesh = torch.meshgrid(times, rows, columns, indexing="ij")
+    angles = [
+        _angles(axis.flatten(), width, config.rope_theta)
+        for axis, width in zip(mesh, config.rope_axes, strict=True)
+    ]
+    return _cos_sin(torch.cat(angles, dim=-1), device)
+
+
+def audio_rope(config: JoVAConfig, tokens: int, device: torch.device) -> Rope:
+    """cos and sin `[tokens, head_dim/2]`: only the temporal slice of a head turns."""
+    times = audio_positions(config, tokens)
+    angles = _angles(times, config.rope_axes[0], config.rope_theta)
+    still = torch.zeros(tokens, sum(config.rope_axes[1:]) // 2)
+    return _cos_sin(torch.cat((angles, still), dim=-1), device)
+
+
+def audio_positions(config: JoVAConfig, tokens: int) -> Tensor:
+    """Time positions `[tokens]` by `rope_time`: aligned, scaled to the video's rate, or 0, 1, 2 …
+
+    `scaled` is what earlier systems do: the rates agree, the middles of the intervals do not.
+    """
+    line = Timeline.of(config)
+    per_token = config.audio_patch
+    if config.rope_time == "aligned":
+        return line.audio_positions(tokens * per_token, per_token)
+    index = torch.arange(tokens, dtype=torch.float32)
+    if config.rope_time == "scaled":
+        return index * float(line.fps / line.temporal_ratio / line.audio_rate * per_token)
+    return index
+
+
+def _angles(positions: Tensor, width: int, theta: float) -> Tensor:
+    """position · theta^(-2i/width), `[N, width/2]`, in fp32 (arXiv 2104.09864, eq. 15)."""
+    exponents = torch.arange(0, width, 2, dtype=torch.float32) / width
+    return positions[:, None] * torch.pow(theta, -exponents)[None]
+
+
+def _cos_sin(angles: Tensor, device: torch.device) -> Rope:
+    return angles.cos().to(device), angles.sin().to(device)

@@ -1,0 +1,161 @@
+"""Does the mouth move with the voice: lip tracks, speech envelope, correlation, offset, controls.
+
+Legend: F video frames, N audio samples.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..config import JoVAError
+from ..mouth.landmarks import LipTrack
+from .shuffle import derangements
+
+SILENCE_DB = -60.0
+MIN_FRAMES = 8  # fewer common frames give no correlation worth the name
+FLAT = 1e-4  # a track that moves less, in pixels or decibels, counts as constant
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncReport:
+    """Sync of one clip; NaN where a track is constant, silent or has no face."""
+
+    opening: float  # correlation of inner-lip opening and speech envelope, no shift
+    width: float  # the same for the distance of the mouth corners
+    offset_frames: int | None  # where the opening correlates best; positive: audio comes later
+    offset_correlation: float  # the correlation there
+    found: float  # share of the frames with a known face
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShuffledControls:
+    """Mean correlation of mouths with the voices of other clips, once per shuffle."""
+
+    means: Tensor  # float64 [n]
+    clips: int  # clips that took part
+    excluded: int  # clips left out: no other clip of that length, or a constant or unknown track
+
+    @property
+    def mean(self) -> float:
+        """Mean over the shuffles; NaN if no clip took part."""
+        return float(self.means.mean()) if self.clips else math.nan
+
+    @property
+    def p95(self) -> float:
+        """95th percentile over the shuffles; NaN if no clip took part."""
+        return float(self.means.quantile(0.95)) if self.clips else math.nan
+
+
+def speech_envelope(
+    waveform: Tensor, sample_rate: int, fps: Fraction | float, frames: int
+) -> Tensor:
+    """Loudness [F] of mono audio [N] in dB above -60 dBFS, one value per video frame.
+
+    Frame i is the RMS of the samples within [i, i + 1) / fps, smoothed over time with weights
+    1, 2, 1. Missing audio and NaN count as silence. JoVAError if the audio is not [N].
+    """
+    if waveform.ndim != 1:
+        raise JoVAError(
+            f"A speech envelope needs mono audio [N]; audio of shape {list(waveform.shape)} came."
+        )
+    step = Fraction(sample_rate) / Fraction(fps)
+    edges = [round(i * step) for i in range(frames + 1)]
+    power = torch.zeros(edges[-1] + 1, dtype=torch.float64)
+    taken = torch.nan_to_num(waveform[: edges[-1]].double()).square()
+    power[1 : len(taken) + 1] = taken
+    total = power.cumsum(0)[edges]
+    mean = total.diff() / torch.tensor(edges).diff()
+    padded = torch.cat([mean[:1], mean, mean[-1:]])
+    smooth = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
+    return 10 * smooth.clamp(min=10 ** (SILENCE_DB / 10)).log10() - SILENCE_DB
+
+
+def zero_lag_correlation(first: Tensor, second: Tensor) -> float:
+    """Pearson correlation of two tracks [F] over the frames where both are known.
+
+    NaN if either is constant there or fewer than 8 frames are left.
+    """
+    a, b = first.double(), second.double()
+    both = torch.isfinite(a) & torch.isfinite(b)
+    a, b = a[both], b[both]
+    if len(a) < MIN_FRAMES or float(a.std()) < FLAT or float(b.std()) < FLAT:
+        return math.nan
+    a, b = a - a.mean(), b - b.mean()
+    return float((a * b).sum() / (a.norm() * b.norm()))
+
+
+def best_offset(lips: Tensor, envelope: Tensor, max_frames: int = 8) -> tuple[int | None, float]:
+    """Shift k in frames where lips[i] and envelope[i + k] correlate best, and that correlation.
+
+    Positive means that the audio comes later than the picture, negative that it comes earlier; of
+    equally good shifts the smallest counts. (None, NaN) if no shift gives a correlation.
+    """
+    best: tuple[int | None, float] = (None, math.nan)
+    for shift in sorted(range(-max_frames, max_frames + 1), key=abs):
+        mouth, voice = _shifted(lips, envelope, shift)
+        value = zero_lag_correlation(mouth, voice)
+        if not math.isnan(value) and (best[0] is None or value > best[1]):
+            best = (shift, value)
+    return best
+
+
+def sync_report(track: LipTrack, envelope: Tensor, *, max_frames: int = 8) -> SyncReport:
+    """Correlations and offset of a clip's lips with its own voice envelope [F]."""
+    offset, there = best_offset(track.opening, envelope, max_frames)
+    return SyncReport(
+        opening=zero_lag_correlation(track.opening, envelope),
+        width=zero_lag_correlation(track.width, envelope),
+        offset_frames=offset,
+        offset_correlation=there,
+        found=float(track.found.float().mean()),
+    )
+
+
+def shuffled_controls(
+    lips: Sequence[Tensor], envelopes: Sequence[Tensor], *, n: int = 200, seed: int = 0
+) -> ShuffledControls:
+    """Correlations of mouths with other clips' voices, among clips of equal length only.
+
+    In every one of the n shuffles each clip gets another clip's voice. Clips whose mouth or voice
+    is constant or unknown are left out and counted, as are lengths that only one clip has.
+    """
+    usable = [i for i in range(len(lips)) if _moves(lips[i]) and _moves(envelopes[i])]
+    lengths = [len(lips[i]) for i in usable]
+    usable = [i for i, length in zip(usable, lengths, strict=True) if lengths.count(length) > 1]
+    excluded = len(lips) - len(usable)
+    if not usable:
+        return ShuffledControls(means=torch.zeros(0), clips=0, excluded=excluded)
+    lengths = [len(lips[i]) for i in usable]
+    table = _pairwise([lips[i] for i in usable], [envelopes[i] for i in usable], lengths)
+    partners = derangements(lengths, n=n, seed=seed)
+    values = table[np.arange(len(usable)), partners]
+    means = torch.from_numpy(np.nanmean(values, axis=1))
+    return ShuffledControls(means=means, clips=len(usable), excluded=excluded)
+
+
+def _pairwise(
+    lips: Sequence[Tensor], envelopes: Sequence[Tensor], lengths: Sequence[int]
+) -> np.ndarray:
+    """Correlation of every mouth with every voice of the same length, NaN elsewhere."""
+    table = np.full((len(lips), len(lips)), np.nan)
+    for i, mouth in enumerate(lips):
+        for j, voice in enumerate(envelopes):
+            if lengths[i] == lengths[j]:
+                table[i, j] = zero_lag_correlation(mouth, voice)
+    return table
+
+
+def _moves(track: Tensor) -> bool:
+    known = track[torch.isfinite(track)].double()
+    return len(known) >= MIN_FRAMES and float(known.std()) >= FLAT
+
+
+def _shifted(lips: Tensor, envelope: Tensor, shift: int) -> tuple[Tensor, Tensor]:
+    if shift >= 0:
+        return lips[: max(0, len(lips) - shift)], envelope[shift:]
+    return lips[-shift:], envelope[:shift]

@@ -1,0 +1,36 @@
+"""The figures of an evaluation as a table for people."""
+
+from typing import Any
+
+ROWS = (
+    ("words right (1 - WER)", "words", "words_shuffled", "words_ceiling"),
+    ("sync (lips and loudness)", "sync", "sync_shuffled", "sync_ceiling"),
+    ("sync, 95th percentile", None, "sync_shuffled_p95", None),
+    ("sync (mouth width)", "sync_width", None, "sync_width_ceiling"),
+    ("offset (frames, median)", "offset_frames", None, "offset_frames_ceiling"),
+    ("attributes", "attributes", None, "attributes_ceiling"),
+    ("voice", "voice", None, "voice_ceiling"),
+    ("clips with a face", "faces_found", None, "faces_found_ceiling"),
+)
+
+
+def format_table(result: dict[str, Any]) -> str:
+    """The result of `evaluate` as lines: figure, generated, shuffled, ceiling."""
+    lines = [f"{'':26}{'generated':>11}{'shuffled':>11}{'ceiling':>11}"]
+    for label, *names in ROWS:
+        cells = "".join(f"{_cell(result, name):>11}" for name in names)
+        lines.append(f"{label:26}{cells}".rstrip())
+    for name, value in result["per_attribute"].items():
+        lines.append(f"{'  ' + name:26}{_text(value):>11}")
+    lines.append(f"{result['clips']} clips; sync over {result['sync_clips']} of them.")
+    return "\n".join(lines)
+
+
+def _cell(result: dict[str, Any], name: str | None) -> str:
+    return _text(result.get(name)) if name else ""
+
+
+def _text(value: float | int | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

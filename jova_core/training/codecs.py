@@ -1,0 +1,387 @@
+"""Training and evaluation of the two mini codecs: one plain loop each, boxed by time or steps.
+
+Batches are functions of (seed, step). With `minutes` the learning rate follows the clock, so the
+run always ends annealed; with `steps` it follows the step and a run can be repeated exactly.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ..codecs import LatentStats, MiniAudioCodec, MiniVideoCodec, load_codecs, save_codecs
+from ..codecs.video import frame_groups
+from ..codecs.mel import LOG_FLOOR, log_mel, magnitude
+from ..config import JoVAError
+from ..minidata.dataset import load_dataset
+
+# Standard deviation of the noise laid on unit-variance latents: what a sampler leaves behind.
+LATENT_NOISE = 0.1
+MOMENT_WEIGHT = 5e-3
+MOUTH_WEIGHT = 5.0
+# Charbonnier's knee on a [-1, 1] scale: squared below, absolute above.
+PIXEL_KNEE = 0.1
+SPECTRA = ((512, 128), (1024, 256), (2048, 512))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """How long, how fast and where to: one of `minutes` (wall clock) and `steps` is given."""
+
+    out: Path
+    log: Path
+    minutes: float | None = None
+    steps: int | None = None
+    batch: int
+    lr: float
+    seed: int = 0
+    warmup: int = 50
+    save_every: int = 500
+
+    def __post_init__(self) -> None:
+        if (self.minutes is None) == (self.steps is None):
+            raise JoVAError("give either minutes or steps to train a codec, not both and not none")
+
+    def fraction(self, step: int, started: float) -> float:
+        """Return how much of the run is over, in [0, 1]."""
+        if self.steps is not None:
+            return min(1.0, step / self.steps)
+        return min(1.0, (time.monotonic() - started) / (60 * self.minutes))
+
+
+def train_video_codec(
+    dataset_root: Path | str,
+    out: Path | str,
+    *,
+    minutes: float | None = None,
+    steps: int | None = None,
+    batch: int = 4,
+    lr: float = 2e-3,
+    seed: int = 0,
+    crop: int = 64,
+    latents: int = 4,
+    compiled: bool = True,
+) -> MiniVideoCodec:
+    """Train the video codec on crops of `crop` px and `latents` latents; write its EMA to `out`."""
+    out = Path(out)
+    run = Run(
+        out=out, log=out.with_suffix(".jsonl"), minutes=minutes, steps=steps,
+        batch=batch, lr=lr, seed=seed,
+    )  # fmt: skip
+    paths = clip_paths(dataset_root, "train")
+    torch.manual_seed(seed)
+    codec = MiniVideoCodec()
+    start = np.random.default_rng((seed, 0x9CA))
+    count = 4 * (latents - 1) + 1
+    start_from_pca(codec, torch.stack([_video_crop(p, start, crop, count)[0] for p in paths[:150]]))
+
+    def sample(rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        chosen = [paths[i] for i in rng.integers(len(paths), size=batch)]
+        crops = [_video_crop(path, rng, crop, count) for path in chosen]
+        return tuple(torch.stack(part) for part in zip(*crops, strict=True))
+
+    return _train(codec, video_loss, sample, run, compiled)
+
+
+def train_audio_codec(
+    dataset_root: Path | str,
+    out: Path | str,
+    *,
+    minutes: float | None = None,
+    steps: int | None = None,
+    batch: int = 12,
+    lr: float = 2e-3,
+    seed: int = 0,
+    crop: int = 16384,
+    compiled: bool = True,
+) -> MiniAudioCodec:
+    """Train the audio codec on pieces of `crop` samples (whole latents); write its EMA to `out`."""
+    out = Path(out)
+    run = Run(
+        out=out, log=out.with_suffix(".jsonl"), minutes=minutes, steps=steps,
+        batch=batch, lr=lr, seed=seed,
+    )  # fmt: skip
+    paths = clip_paths(dataset_root, "train")
+    torch.manual_seed(seed)
+    codec = MiniAudioCodec()
+
+    def sample(rng: np.random.Generator) -> tuple[Tensor]:
+        chosen = [paths[i] for i in rng.integers(len(paths), size=batch)]
+        return (torch.stack([_audio_crop(path, rng, crop) for path in chosen]),)
+
+    return _train(codec, audio_loss, sample, run, compiled)
+
+
+@torch.no_grad()
+def start_from_pca(codec: MiniVideoCodec, video: Tensor) -> None:
+    """Set the codec's linear path to the principal components of `video` `[B, 3, F, H, W]`.
+
+    Training then begins at the best linear codec instead of spending its first minutes there.
+    """
+    encoder, decoder, config = codec.encoder, codec.decoder, codec.config
+    for layer in (encoder.patch, encoder.fold, encoder.head, decoder.stem, decoder.unfold):
+        nn.init.zeros_(layer.bias)
+    nn.init.zeros_(encoder.patch.weight)[:48] = torch.eye(48).view(48, 3, 4, 4)
+    # Residual blocks start at zero, so these are the pixels themselves, in the codec's own order.
+    blocks = encoder.gather(frame_groups(video)).transpose(0, 1).flatten(1)
+    mean = blocks.mean(1, keepdim=True)
+    values, basis = torch.linalg.eigh((blocks - mean) @ (blocks - mean).T / blocks.shape[1])
+    basis, scale = basis.flip(1)[:, : config.width], values.flip(0)[: config.width].sqrt()
+    scale = scale.clamp(min=0.02)
+    encoder.fold.weight.copy_((basis / scale).T[:, :, None, None])
+    encoder.fold.bias.copy_(-(mean.T @ basis / scale)[0])
+    channels = config.latent_channels
+    encoder.head.weight.mul_(0.1)[:, :channels] += torch.eye(channels)[:, :, None, None]
+    decoder.stem.weight.mul_(0.3)[:channels, :, 1, 1] = torch.eye(channels)
+    decoder.unfold.weight.zero_()[:, :channels] = (basis * scale)[:, :channels, None, None]
+    decoder.unfold.bias.copy_(mean[:, 0])
+    nn.init.zeros_(decoder.pixels.weight)[:, :48, 1, 1] = torch.eye(48)
+    nn.init.zeros_(decoder.pixels.bias)
+
+
+def video_loss(codec: MiniVideoCodec, noise: Tensor, video: Tensor, weight: Tensor) -> Tensor:
+    """Return `[total, mean squared error, latent moments]` for a batch of crops.
+
+    video `[B, 3, F, H, W]` in [-1, 1], weight `[B, 1, F, H, W]`, noise like the latent.
+    """
+    latent = codec.encode(video)
+    moments = _moments(latent.transpose(1, 2).flatten(0, 1).flatten(2))
+    error = codec.decode(latent + LATENT_NOISE * noise) - video
+    smooth = (error.square() + PIXEL_KNEE**2).sqrt() - PIXEL_KNEE
+    pixel = (smooth * weight).mean() / weight.mean()
+    return torch.stack([pixel + MOMENT_WEIGHT * moments, error.square().mean(), moments])
+
+
+def audio_loss(codec: MiniAudioCodec, noise: Tensor, wave: Tensor) -> Tensor:
+    """Return `[total, log-mel distance, latent moments]` for a batch of pieces `[B, N]`."""
+    latent = codec.encode(wave)
+    moments = _moments(latent)
+    decoded = codec.decode(latent + LATENT_NOISE * noise)
+    total, mel = torch.zeros(()), torch.zeros(())
+    for n_fft, hop in SPECTRA:
+        made, real = magnitude(decoded, n_fft, hop), magnitude(wave, n_fft, hop)
+        logs = (made.clamp(min=LOG_FLOOR).log() - real.clamp(min=LOG_FLOOR).log()).abs().mean()
+        shape = (made - real).square().sum().sqrt() / (real.square().sum().sqrt() + 1)
+        total = total + logs + shape
+        if n_fft == codec.config.n_fft:
+            bands, rate = codec.config.mel_bands, codec.config.sample_rate
+            mel = (log_mel(made, rate, bands) - log_mel(real, rate, bands)).abs().mean()
+    return torch.stack([total + 3 * mel + MOMENT_WEIGHT * moments, mel, moments])
+
+
+def evaluate_codecs(
+    dataset_root: Path | str, codecs_path: Path | str, *, limit: int = 48
+) -> dict[str, float]:
+    """Return psnr, psnr_mouth (dB) and stoi of held-out clips after encode and decode.
+
+    PSNR is of the squared error pooled over a clip, in 8-bit pictures, averaged over clips;
+    STOI is pystoi's at 16 kHz, over each clip's whole audio.
+    """
+    from pystoi import stoi
+
+    codecs = load_codecs(codecs_path)
+    rows = []
+    for path in clip_paths(dataset_root, "heldout")[:limit]:
+        clip = load_file(path)
+        with torch.inference_mode():
+            made = to_frames(codecs.video.decode(codecs.video.encode(to_video(clip["frames"]))))
+            wave = codecs.audio.decode(codecs.audio.encode(clip["audio"][None]))[0]
+        error = (made.float() - clip["frames"].float()).square()
+        mouth = mouth_mask(clip["mouth_box"], *error.shape[1:3])
+        heard = stoi(clip["audio"].numpy(), wave[: len(clip["audio"])].numpy(), 16000)
+        rows.append((_psnr(error), _psnr(error[mouth]), heard))
+    if not rows:
+        raise JoVAError(f"the data set {dataset_root} has no held-out clips to measure codecs on")
+    means, worst = np.mean(rows, axis=0), np.min(rows, axis=0)
+    names = ("psnr", "psnr_mouth", "stoi")
+    figures = {name: float(value) for name, value in zip(names, means, strict=True)}
+    figures |= {f"{name}_worst": float(v) for name, v in zip(names, worst, strict=True)}
+    return figures | {"clips": float(len(rows))}
+
+
+def write_codecs(
+    dataset_root: Path | str,
+    video_weights: Path | str,
+    audio_weights: Path | str,
+    out: Path | str,
+    *,
+    clips: int = 200,
+) -> None:
+    """Join two trained codecs into the file the program loads, with statistics of `clips` clips."""
+    video, audio = MiniVideoCodec(), MiniAudioCodec()
+    video.load_state_dict(load_file(video_weights))
+    audio.load_state_dict(load_file(audio_weights))
+    paths = clip_paths(dataset_root, "train")
+    paths = paths[:: max(1, len(paths) // clips)][:clips]
+    save_codecs(out, video.eval(), audio.eval(), latent_stats(paths, video, audio))
+
+
+@torch.inference_mode()
+def latent_stats(paths: list[Path], video: MiniVideoCodec, audio: MiniAudioCodec) -> LatentStats:
+    """Return per-channel mean and deviation of the latents of whole clips, in float64 sums."""
+    seen: dict[str, list[Tensor]] = {"video": [], "audio": []}
+    for path in paths:
+        clip = load_file(path)
+        seen["video"].append(video.encode(to_video(clip["frames"]))[0].flatten(1).double())
+        seen["audio"].append(audio.encode(clip["audio"][None])[0].double())
+    moments = {}
+    for name, parts in seen.items():
+        values = torch.cat(parts, 1)
+        moments[f"{name}_mean"] = values.mean(1).float()
+        moments[f"{name}_std"] = values.std(1).float()
+    return LatentStats(**moments)
+
+
+def to_video(frames: Tensor) -> Tensor:
+    """Turn uint8 frames `[F, H, W, 3]` into a codec batch `[1, 3, F, H, W]` in [-1, 1]."""
+    return (frames.permute(3, 0, 1, 2).float() / 127.5 - 1)[None]
+
+
+def to_frames(video: Tensor) -> Tensor:
+    """Turn a codec batch of one `[1, 3, F, H, W]` into uint8 frames `[F, H, W, 3]`."""
+    return ((video[0].permute(1, 2, 3, 0) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def mouth_mask(boxes: Tensor, height: int, width: int) -> Tensor:
+    """Return bool `[F, H, W]`: the pixels touched by each frame's box `[F, 4]` (x0, y0, x1, y1)."""
+    x0, y0, x1, y1 = boxes[:, :, None, None].unbind(1)
+    rows, columns = torch.arange(height)[:, None], torch.arange(width)[None, :]
+    inside_x = (columns + 1 > x0) & (columns < x1)
+    return inside_x & (rows + 1 > y0) & (rows < y1)
+
+
+def clip_paths(dataset_root: Path | str, split: str) -> list[Path]:
+    """Return the files of a split of a `jova data make-mini` folder, in the index's order."""
+    dataset = load_dataset(Path(dataset_root))
+    chosen = [clip.id for clip in dataset.clips if clip.split == split]
+    return [dataset.root / "clips" / f"{name}.safetensors" for name in chosen]
+
+
+def _train(
+    codec: nn.Module,
+    loss_of: Callable[..., Tensor],
+    sample: Callable[[np.random.Generator], tuple[Tensor, ...]],
+    run: Run,
+    compiled: bool,
+) -> nn.Module:
+    """Run the loop: AdamW, warm-up then cosine, clipped gradients, EMA; return the EMA codec."""
+    codec.train()
+    params = list(codec.parameters())
+    average = [p.detach().clone() for p in params]
+    optimizer = torch.optim.AdamW(params, lr=run.lr, betas=(0.9, 0.99), weight_decay=0.01)
+    step_loss = torch.compile(loss_of) if compiled else loss_of
+    run.log.parent.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    with run.log.open("w", encoding="utf-8") as log:
+        for step, fraction in _steps(run, started):
+            batch = sample(np.random.default_rng((run.seed, step)))
+            lr = (
+                run.lr
+                * min(1, (step + 1) / run.warmup)
+                * (0.5 + 0.5 * math.cos(math.pi * fraction))
+            )
+            optimizer.param_groups[0]["lr"] = lr
+            with torch.no_grad():
+                noise = _noise_like(codec, batch[0], run.seed, step)
+            values = step_loss(codec, noise, *batch)
+            values[0].backward()
+            norm = float(nn.utils.clip_grad_norm_(params, 1.0))
+            if not math.isfinite(norm):
+                raise JoVAError(f"training gave a gradient that is not finite at step {step}")
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            torch._foreach_lerp_(average, params, 1 - min(0.998, (1 + step) / (10 + step)))
+            if step % 20 == 0:
+                row = {"step": step, "seconds": round(time.monotonic() - started, 1), "lr": lr}
+                total, error, moments = values.tolist()
+                row |= {"loss": total, "error": error, "moments": moments, "grad": norm}
+                log.write(json.dumps(row) + "\n")
+                log.flush()
+            if step % run.save_every == run.save_every - 1:
+                _save_average(codec, average, run.out)
+    return _save_average(codec, average, run.out)
+
+
+def _steps(run: Run, started: float) -> Iterator[tuple[int, float]]:
+    step, fraction = 0, 0.0
+    while fraction < 1:
+        yield step, fraction
+        step += 1
+        fraction = run.fraction(step, started)
+
+
+def _save_average(codec: nn.Module, average: list[Tensor], out: Path) -> nn.Module:
+    """Write the averaged weights to `out` and return a codec that holds them."""
+    averaged = type(codec)(codec.config)
+    averaged.load_state_dict(codec.state_dict())
+    with torch.no_grad():
+        for target, value in zip(averaged.parameters(), average, strict=True):
+            target.copy_(value)
+    part = out.with_name(f".{out.name}.part")
+    save_file({k: v.contiguous() for k, v in averaged.state_dict().items()}, part)
+    part.replace(out)
+    return averaged.eval()
+
+
+def _noise_like(codec: nn.Module, batch: Tensor, seed: int, step: int) -> Tensor:
+    """Return unit noise of the latent's shape, a function of (seed, step)."""
+    channels = codec.config.latent_channels
+    if batch.ndim == 5:
+        rows, _, frames, height, width = batch.shape
+        shape = (rows, channels, (frames + 3) // 4, height // 8, width // 8)
+    else:
+        shape = (batch.shape[0], channels, -(-batch.shape[1] // codec.samples_per_latent))
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+    return torch.randn(shape, generator=generator)
+
+
+def _moments(latent: Tensor) -> Tensor:
+    """Divergence of each channel of `[N, C, M]` from N(0, 1): keeps channels alive and bounded."""
+    values = latent.transpose(0, 1).flatten(1)
+    variance = values.var(1) + 1e-6
+    return 0.5 * (values.mean(1).square() + variance - variance.log() - 1).mean()
+
+
+def _video_crop(
+    path: Path, rng: np.random.Generator, size: int, frames: int
+) -> tuple[Tensor, Tensor]:
+    """Return a crop `[3, frames, size, size]` in [-1, 1], every second on the mouth, and weights."""
+    with safe_open(path, framework="pt") as file:
+        stored = file.get_slice("frames")
+        count, height, width, _ = stored.get_shape()
+        start = int(rng.integers(count - frames + 1))
+        box = file.get_slice("mouth_box")[start : start + frames]
+        top, left = (int(rng.integers(side - size + 1)) for side in (height, width))
+        if rng.random() < 0.5:
+            x0, y0, x1, y1 = box.mean(0).tolist()
+            jitter = rng.integers(-size // 4, size // 4 + 1, size=2)
+            top = int(np.clip((y0 + y1 - size) / 2 + jitter[0], 0, height - size))
+            left = int(np.clip((x0 + x1 - size) / 2 + jitter[1], 0, width - size))
+        pixels = stored[start : start + frames, top : top + size, left : left + size]
+    mouth = mouth_mask(box - torch.tensor([left, top, left, top]), size, size)
+    video, weight = to_video(pixels)[0], 1 + (MOUTH_WEIGHT - 1) * mouth[None].float()
+    if rng.random() < 0.5:
+        video, weight = video.flip(-1), weight.flip(-1)
+    return video.contiguous(), weight.contiguous()
+
+
+def _audio_crop(path: Path, rng: np.random.Generator, size: int) -> Tensor:
+    """Return a piece `[size]` of a clip at a random place and level."""
+    with safe_open(path, framework="pt") as file:
+        stored = file.get_slice("audio")
+        start = int(rng.integers(max(1, stored.get_shape()[0] - size + 1)))
+        wave = stored[start : start + size]
+    wave = nn.functional.pad(wave, (0, size - wave.shape[0]))
+    return wave * float(rng.uniform(0.5, 1.1))
+
+
+def _psnr(error: Tensor) -> float:
+    return 10 * math.log10(255**2 / max(float(error.double().mean()), 1e-4))
