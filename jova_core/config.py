@@ -6,9 +6,9 @@ Where the paper or the Waver backbone it builds on state a value, the comment na
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
-from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 
@@ -31,6 +31,7 @@ class VideoSpec:
     std: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        _check_numbers(self, "fps width height channels temporal_ratio spatial_ratio")
         _check_stats("video", self.channels, self.mean, self.std)
 
 
@@ -46,6 +47,7 @@ class AudioSpec:
     std: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        _check_numbers(self, "sample_rate latent_rate channels")
         _check_stats("audio", self.channels, self.mean, self.std)
 
 
@@ -56,6 +58,9 @@ class TextEncoderSpec:
     name: str
     width: int
     max_tokens: int
+
+    def __post_init__(self) -> None:
+        _check_numbers(self, "width max_tokens")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +98,16 @@ class JoVAConfig:
     text: tuple[TextEncoderSpec, ...] = ()
 
     def __post_init__(self) -> None:
+        _check_numbers(self, "dim heads mlp_ratio patch audio_patch rope_theta learned_pos_size")
+        _check_numbers(self, "time_width shift")
+        _check_numbers(self, "dual_blocks single_blocks image_channels mask_channels", zero=True)
+        _check_numbers(self, "rope_axes text_refiner_blocks pooled_width", zero=True)
+        for name in ("single_form", "rope_time", "learned_pos"):
+            allowed = get_args(get_type_hints(JoVAConfig)[name])
+            _check(
+                getattr(self, name) in allowed,
+                f"{name} is {getattr(self, name)!r}, none of {allowed}",
+            )
         _check(
             self.dim % self.heads == 0, f"dim {self.dim} must be a multiple of heads {self.heads}"
         )
@@ -102,6 +117,7 @@ class JoVAConfig:
             f"rope_axes {axes} must be even and sum to the head width {self.head_dim}",
         )
         _check(self.patch[0] == 1, f"patch {self.patch}: a token spans exactly one latent frame")
+        _check(self.time_width % 2 == 0, f"time_width {self.time_width} must be even")
         _check(len(self.text) > 0, "a JoVA needs at least one text encoder")
         _check(
             not self.pooled_from_text or self.text_refiner_blocks > 0,
@@ -129,45 +145,68 @@ class JoVAConfig:
 
     @staticmethod
     def from_json(text: str) -> "JoVAConfig":
-        """Raises JoVAError for text that is no JoVA config."""
+        """The config that `to_json` wrote; JoVAError for any other text, with the field named."""
         try:
-            return _build(JoVAConfig, json.loads(text))
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            return _build(JoVAConfig, json.loads(text), "the config")
+        except JoVAError:
+            raise
+        except (ValueError, ArithmeticError, RecursionError) as error:
             raise JoVAError(
                 f"This is no JoVA config ({error}); use one that `jova` wrote."
             ) from error
 
 
-def _build(cls: type, value: Any) -> Any:
+def _build(cls: type, value: Any, where: str) -> Any:
     """`value` from JSON as an instance of the dataclass `cls`, nested ones and tuples included."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{where} is {value!r:.40}, not an object")
     hints = get_type_hints(cls)
-    known = {f.name for f in fields(cls)}
-    unknown = set(value) - known
-    if unknown:
-        raise ValueError(f"unknown fields {sorted(unknown)}")
-    return cls(**{name: _convert(hints[name], item) for name, item in value.items()})
+    known = {f.name: f for f in fields(cls)}
+    needed = {n for n, f in known.items() if f.default is f.default_factory is dataclasses.MISSING}
+    for problem, names in (("unknown", set(value) - set(known)), ("missing", needed - set(value))):
+        if names:
+            raise ValueError(f"{problem} in {where}: {', '.join(sorted(names))}")
+    return cls(**{name: _convert(hints[name], item, name) for name, item in value.items()})
 
 
-def _convert(hint: Any, value: Any) -> Any:
+def _convert(hint: Any, value: Any, name: str) -> Any:
     if dataclasses.is_dataclass(hint):
-        return _build(hint, value)
-    if hint is Fraction:
-        return Fraction(value)
+        return _build(hint, value, name)
     if get_origin(hint) is tuple:
-        inner = get_args(hint)[0]
-        return tuple(_convert(inner, item) for item in value)
+        inner, *rest = get_args(hint)
+        if not isinstance(value, list) or (rest[-1] is not ... and len(value) != 1 + len(rest)):
+            size = "" if rest[-1] is ... else f" of {1 + len(rest)}"
+            raise ValueError(f"{name} is {value!r:.40}, not a list{size}")
+        return tuple(_convert(inner, item, name) for item in value)
     if get_origin(hint) is Literal:
         if value not in get_args(hint):
-            raise ValueError(f"{value!r} is none of {get_args(hint)}")
+            raise ValueError(f"{name} is {value!r:.40}, none of {get_args(hint)}")
         return value
-    if isinstance(hint, UnionType):
-        return value
-    return hint(value)
+    came = {float: (int, float), Fraction: (int, str)}.get(hint, (hint,))
+    if not isinstance(value, came) or (isinstance(value, bool) and hint is not bool):
+        raise ValueError(f"{name} is {value!r:.40}, not of type {hint.__name__}")
+    try:
+        return hint(value)
+    except (ValueError, ArithmeticError) as error:
+        raise ValueError(f"{name} is {value!r:.40}, not of type {hint.__name__}") from error
 
 
 def _check(condition: bool, sentence: str) -> None:
     if not condition:
         raise JoVAError(f"Impossible JoVA config: {sentence}.")
+
+
+def _check_numbers(config: Any, names: str, *, zero: bool = False) -> None:
+    """Named fields, and each entry of a tuple, must be finite and above 0, or 0 if `zero`."""
+    for name in names.split():
+        value = getattr(config, name)
+        _check(
+            all(
+                math.isfinite(number) and (number > 0 or (zero and number == 0))
+                for number in (value if isinstance(value, tuple) else (value,))
+            ),
+            f"{type(config).__name__}.{name} is {value}, not {'0 or ' if zero else ''}above 0",
+        )
 
 
 def _check_stats(
@@ -178,6 +217,9 @@ def _check_stats(
             len(values) in (0, channels),
             f"{stream} {name} has {len(values)} values, not one for each of {channels} channels",
         )
+    _check(len(mean) == len(std), f"{stream} mean and std must be given together")
+    _check(all(map(math.isfinite, mean)), f"{stream} mean {mean} must be finite")
+    _check(all(0 < v < math.inf for v in std), f"{stream} std {std} must be above 0")
 
 
 # Wan2.1's latent statistics are public constants of that codec; core's VAE gives raw means.
@@ -207,8 +249,9 @@ _MINI = JoVAConfig(
     dim=192,
     heads=3,
     dual_blocks=2,
-    single_blocks=5,
+    single_blocks=4,
     patch=(1, 3, 3),
+    audio_patch=2,
     mask_channels=1,
     rope_axes=(32, 16, 16),
     rope_theta=256.0,
@@ -216,11 +259,9 @@ _MINI = JoVAConfig(
     pooled_from_text=True,
     video=VideoSpec(width=96, height=96, codec="jova-mini-video"),
     audio=AudioSpec(codec="jova-mini-audio"),
-    text=(TextEncoderSpec(name="jova-mini-text", width=256, max_tokens=48),),
+    text=(TextEncoderSpec(name="jova-mini-text", width=256, max_tokens=32),),
 )
-_MINI_ABLATION = replace(
-    _MINI, dim=96, heads=3, rope_axes=(16, 8, 8), dual_blocks=2, single_blocks=4
-)
+_MINI_ABLATION = replace(_MINI, dim=96, heads=3, rope_axes=(16, 8, 8))
 
 PRESETS: dict[str, JoVAConfig] = {
     "mini": _MINI,

@@ -70,8 +70,7 @@ def latent_shapes(
     rows = (height or config.video.height) // ratio
     columns = (width or config.video.width) // ratio
     video = (batch, config.video.channels, line.video_latents(frames), rows, columns)
-    length = -(-line.audio_latents(frames) // config.audio_patch) * config.audio_patch
-    return video, (batch, config.audio.channels, length)
+    return video, (batch, config.audio.channels, line.audio_latents(frames))
 
 
 def draw_noise(

@@ -14,6 +14,10 @@ from torch import Tensor, nn
 from ..config import JoVAError
 from .mel import LOG_FLOOR, inverse_spectrum, log_mel, magnitude
 
+# Natural-log units per unit of the encoder's input, and the level of an untrained head.
+FEATURE_SCALE = 3.0
+LEVEL_OFFSET = -3.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class AudioCodecConfig:
@@ -41,6 +45,8 @@ class ConvNeXtBlock(nn.Module):
         self.norm_gain = nn.Parameter(torch.ones(width, 1, 1))
         self.up = nn.Conv2d(width, width * expansion, 1)
         self.down = nn.Conv2d(width * expansion, width, 1)
+        nn.init.zeros_(self.down.weight)
+        nn.init.zeros_(self.down.bias)
         self.scale = nn.Parameter(torch.full((width, 1, 1), 0.2))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -92,14 +98,15 @@ class MiniAudioCodec(nn.Module):
         """Encode `[B, N]` to `[B, 20, ceil(N / 512)]`; the tail is filled up with silence."""
         if wave.ndim != 2 or not wave.shape[1]:
             raise JoVAError(f"the audio codec encodes mono [B, N], got {list(wave.shape)}")
-        config = self.config
-        wave = F.pad(wave, (0, -wave.shape[1] % self.samples_per_latent))
-        mel = log_mel(
-            magnitude(wave, config.n_fft, config.hop), config.sample_rate, config.mel_bands
-        )
-        # Silence is 0 and a loud vowel about 2.5.
-        x = (mel - math.log(LOG_FLOOR)) / 3
+        x = self.features(F.pad(wave, (0, -wave.shape[1] % self.samples_per_latent)))
         return self.encoder(x[:, :, None].contiguous(memory_format=torch.channels_last))[:, :, 0]
+
+    def features(self, wave: Tensor) -> Tensor:
+        """Return log-mel bands `[B, mel_bands, N / hop]`: silence is 0, a loud vowel about 2.5."""
+        config = self.config
+        sizes = magnitude(wave, config.n_fft, config.hop)
+        bands = log_mel(sizes, config.sample_rate, config.mel_bands)
+        return (bands - math.log(LOG_FLOOR)) / FEATURE_SCALE
 
     def decode(self, latent: Tensor) -> Tensor:
         """Decode `[B, 20, L]` to the wave `[B, 512 L]`."""
@@ -115,7 +122,7 @@ class MiniAudioCodec(nn.Module):
         x = self.decoder(x.contiguous(memory_format=torch.channels_last))
         level, angle = self.head(x)[:, :, 0].float().chunk(2, 1)
         # exp(6) is above the largest magnitude of full-scale audio at this window.
-        size = (level - 3).clamp(max=6).exp()
+        size = (level + LEVEL_OFFSET).clamp(max=6).exp()
         # Half a turn per bin puts phase 0 at the window's centre, so that a pulse there is smooth.
         turn = math.pi * torch.arange(angle.shape[1], device=angle.device)[:, None]
         return inverse_spectrum(torch.polar(size, angle + turn), config.hop)

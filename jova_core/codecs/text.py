@@ -10,6 +10,7 @@ part of the prompt, which word, which letter.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -18,6 +19,8 @@ from ..config import JoVAError
 from ..prompt import Prompt, Vocabulary, normalise_words
 
 _CODE, _WHERE = 192, 30
+# Words of a caption that tell pictures apart by nothing; leaving them out keeps the text short.
+_FILLERS = frozenset(("a", "an", "the", "with", "in", "on", "and"))
 PARTS = ("video_caption", "audio_caption", "transcript")
 
 
@@ -45,19 +48,23 @@ class MiniTextEncoder:
             frozenset(vocabulary.spoken_words),
         )
 
-    def tokens(self, prompt: Prompt, spelled: Sequence[int] = ()) -> list[Token]:
+    def tokens(
+        self, prompt: Prompt, spelled: Sequence[int] = (), *, strict: bool = True
+    ) -> list[Token]:
         """Tokens of a prompt; transcript words at the indices `spelled` are spelled out anyway.
 
-        Raises JoVAError if they are more than `max_tokens`.
+        Raises JoVAError if they are more than `max_tokens`; without `strict` spelling is given up.
         """
         tokens: list[Token] = []
         for part, name in enumerate(PARTS):
             for index, word in enumerate(normalise_words(getattr(prompt, name))):
-                known = word in self._known[part]
+                known = word in self._known[part] and (part == 2 or word not in _FILLERS)
                 if known and not (part == 2 and index in spelled):
                     tokens.append(Token(word, part, index))
                 elif part == 2:
                     tokens += [Token(f"'{c}", part, index, i) for i, c in enumerate(word)]
+        if len(tokens) > self.max_tokens and spelled and not strict:
+            return self.tokens(prompt)
         if len(tokens) > self.max_tokens:
             raise JoVAError(
                 f"The prompt needs {len(tokens)} tokens, this model has {self.max_tokens}; "
@@ -69,14 +76,20 @@ class MiniTextEncoder:
         """`[max_tokens, width]` for one prompt."""
         out = torch.zeros(self.max_tokens, self.width)
         for row, token in zip(out, tokens, strict=False):
-            row[:_CODE] = _code(token.text)
-            row[_CODE + token.part] = 2.0
-            row[_CODE + 4 :] = torch.cat((_where(token.word), _where(token.letter)))
+            row.copy_(_features(token))
         return out
 
     def encode(self, prompts: Sequence[Prompt]) -> Tensor:
         """`[B, max_tokens, width]`."""
         return torch.stack([self.features(self.tokens(prompt)) for prompt in prompts])
+
+
+@lru_cache(maxsize=8192)
+def _features(token: Token) -> Tensor:
+    """`[width]`: code of the text, one-hot part, places of word and letter."""
+    part = torch.zeros(4)
+    part[token.part] = 2.0
+    return torch.cat((_code(token.text), part, _where(token.word), _where(token.letter)))
 
 
 def _code(text: str) -> Tensor:

@@ -27,9 +27,10 @@ def adaptive_projected(
     dims = [d for d in range(cond.ndim) if d not in (0, 2)]
     difference = cond - uncond
     if threshold > 0:
-        norm = difference.norm(dim=dims, keepdim=True)
+        norm = torch.linalg.vector_norm(difference, dim=dims, keepdim=True)
         difference = difference * (threshold / norm.clamp(min=1e-12)).clamp(max=1)
-    unit = cond / cond.norm(dim=dims, keepdim=True).clamp(min=1e-12)
+    length = torch.linalg.vector_norm(cond, dim=dims, keepdim=True)
+    unit = cond / length.clamp(min=1e-12)
     parallel = (difference * unit).sum(dim=dims, keepdim=True) * unit
     return cond + (scale - 1) * (difference - parallel + eta * parallel)
 

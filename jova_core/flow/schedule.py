@@ -18,5 +18,7 @@ def simple_sigmas(steps: int, shift: float) -> Tensor:
     if not 1 <= steps <= TABLE:
         raise JoVAError(f"{steps} sampling steps came; allowed are 1 to {TABLE}.")
     table = shift_sigma(torch.arange(1, TABLE + 1, dtype=torch.float32) / TABLE, shift)
-    picked = [table[-(1 + int(i * TABLE / steps))] for i in range(steps)]
+    # Rounded before the product, as core does: for 38 steps and others it picks another entry.
+    stride = TABLE / steps
+    picked = [table[-(1 + int(i * stride))] for i in range(steps)]
     return torch.stack([*picked, torch.zeros(())])

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from .files import staged
+from ..files import staged
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 

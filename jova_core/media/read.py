@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..config import JoVAError
 from .ffmpeg import ffmpeg_reason, input_arguments, run_ffmpeg
-from .files import existing_file
+from ..files import existing_file
 from .probe import MediaInfo, probe
 from .resample import resample
 

@@ -128,7 +128,12 @@ def load_dataset(path: Path) -> Dataset:
         raise JoVAError(
             f"{path} holds no dataset.json; give the folder that `jova data make-mini` wrote."
         )
-    raw = json.loads(index.read_text(encoding="utf-8"))
+    try:
+        raw = json.loads(index.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise JoVAError(
+            f"{index} is no valid JSON ({error}); render the data set again."
+        ) from error
     if raw.get("format") != FORMAT:
         raise JoVAError(
             f"{index} has format {raw.get('format')!r}; this version reads {FORMAT!r}, "

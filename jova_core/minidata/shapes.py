@@ -102,7 +102,7 @@ FACE = mirrored(
 
 def moved(points: np.ndarray, x: float, y: float) -> np.ndarray:
     """Points [N, 2] moved by (x, y)."""
-    return points + (x, y)
+    return points + np.array((x, y))
 
 
 def widen(points: np.ndarray, width: float) -> np.ndarray:

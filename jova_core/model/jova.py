@@ -6,19 +6,21 @@ over all tokens: no cross-attention, no fusion module (arXiv 2512.13677, figure 
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..config import JoVAConfig, JoVAError
+from ..config import JoVAConfig
 from ..kernels import attention
 from ..latents import AVLatents, Conditioning
 from .block import Attention, StreamContext, dual_block, single_block
+from .checks import check_input
 from .layers import OutputHead, TextEmbed, VectorEmbed, timestep_features
 from .patches import audio_latent, audio_tokens, video_latent, video_tokens
-from .rope import audio_positions, audio_rope, video_rope
+from .rope import Rope, audio_positions, audio_rope, video_rope
 
 
 class LearnedPosition(nn.Module):
@@ -46,6 +48,19 @@ class LearnedPosition(nn.Module):
         return torch.lerp(low, high, share.to(low.dtype))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A branch as it enters the blocks: its tokens, its text and their time embeddings.
+
+    tokens: `[B, N, dim]`; text: `[B, S, dim]`; vec: SiLU of the time embedding `[B, 1 + G, dim]`,
+    first the text's row, then one for each group of tokens that shares a time.
+    """
+
+    tokens: Tensor
+    text: Tensor
+    vec: Tensor
+
+
 class Branch(nn.Module):
     """What one modality has besides its blocks: input, text, time, position and output layers."""
 
@@ -53,6 +68,7 @@ class Branch(nn.Module):
         self, config: JoVAConfig, channels: tuple[int, int], *, ops: Any, **kw: Any
     ) -> None:
         super().__init__()
+        self.config = config
         dim, layers = config.dim, {"ops": ops, **kw}
         pooled = dim if config.pooled_from_text else config.pooled_width
         self.input = ops.Linear(channels[0], dim, **kw)
@@ -65,6 +81,29 @@ class Branch(nn.Module):
             else None
         )
         self.final = OutputHead(dim, channels[1], **layers)
+
+    def forward(
+        self, patches: Tensor, t: Tensor, conditioning: Conditioning, attend: Attention
+    ) -> Entry:
+        """Embed patches `[B, N, channels]` and text; t is `[B]` or `[B, G]`, a row per group."""
+        x = self.input(patches)
+        dtype = x.dtype
+        t = t[:, None] if t.ndim == 1 else t
+        scalar = t.amax(dim=1)
+        texts = [
+            embed(features.to(dtype), scalar, attend)
+            for embed, features in zip(self.text_in, conditioning.text, strict=True)
+        ]
+        text = torch.cat(texts, dim=1)
+        times = torch.cat((scalar[:, None], t), dim=1)
+        vec = self.time_in(timestep_features(times, self.config.time_width).to(dtype))
+        if self.vector_in is not None:
+            pooled = text.mean(dim=1) if self.config.pooled_from_text else conditioning.pooled
+            vec = vec + self.vector_in(pooled.to(dtype)).unsqueeze(1)
+        if self.guidance_in is not None:
+            strength = timestep_features(conditioning.guidance, self.config.time_width)
+            vec = vec + self.guidance_in(strength.to(dtype)).unsqueeze(1)
+        return Entry(tokens=x, text=text, vec=F.silu(vec))
 
 
 class JoVA(nn.Module):
@@ -112,23 +151,16 @@ class JoVA(nn.Module):
         (clean) latent has 0.
         Text is modulated by the scalar time of its branch: the largest of its latents.
         """
-        self._check_input(x)
-        tokens: dict[str, Tensor] = {}
-        contexts: dict[str, StreamContext] = {}
+        check_input(self.config, x, t_video, t_audio, conditioning)
+        entries: dict[str, Entry] = {}
         grid = (0, 0, 0)
         if x.audio is not None:
-            tokens["audio"] = self.branches["a"].input(
-                audio_tokens(x.audio, self.config.audio_patch)
-            )
-            count = tokens["audio"].shape[1]
-            self._begin("a", "audio", tokens, contexts, t_audio, (count,), conditioning, attend)
+            patches = audio_tokens(x.audio, self.config.audio_patch)
+            entries["a"] = self.branches["a"](patches, t_audio, conditioning, attend)
         if x.video is not None:
             patches, grid = video_tokens(self._with_image(x.video, conditioning), self.config.patch)
-            tokens["video"] = self.branches["v"].input(patches)
-            self._begin("v", "video", tokens, contexts, t_video, grid, conditioning, attend)
-        tokens = {
-            name: tokens[name] for name in ("audio", "text_a", "text_v", "video") if name in tokens
-        }
+            entries["v"] = self.branches["v"](patches, t_video, conditioning, attend)
+        tokens, contexts = self._streams(entries, grid)
         for block in self.double_blocks:
             tokens = block(tokens, contexts, attend)
         tokens, contexts = _join(tokens, contexts)
@@ -136,53 +168,37 @@ class JoVA(nn.Module):
             tokens = block(tokens, contexts, attend)
         return self._finish(x, tokens, contexts, grid)
 
-    def _begin(
-        self,
-        name: str,
-        stream: str,
-        tokens: dict[str, Tensor],
-        contexts: dict[str, StreamContext],
-        t: Tensor,
-        grid: tuple[int, ...],
-        conditioning: Conditioning,
-        attend: Attention,
-    ) -> None:
-        """Add the branch's text tokens and the contexts of its text and its own stream."""
-        branch, dtype, device = self.branches[name], tokens[stream].dtype, tokens[stream].device
-        t = t[:, None] if t.ndim == 1 else t
-        scalar = t.amax(dim=1)
-        text = torch.cat(
-            [
-                embed(features.to(dtype), scalar, attend)
-                for embed, features in zip(branch.text_in, conditioning.text, strict=True)
-            ],
-            dim=1,
-        )
-        times = torch.cat((scalar[:, None], t), dim=1)
-        vec = branch.time_in(timestep_features(times, self.config.time_width).to(dtype))
-        pooled = text.mean(dim=1) if self.config.pooled_from_text else conditioning.pooled
-        if branch.vector_in is not None:
-            vec = vec + branch.vector_in(pooled.to(dtype)).unsqueeze(1)
-        if branch.guidance_in is not None:
-            strength = timestep_features(conditioning.guidance, self.config.time_width)
-            vec = vec + branch.guidance_in(strength.to(dtype)).unsqueeze(1)
-        vec = F.silu(vec)
-        tokens[f"text_{name}"] = text
-        contexts[f"text_{name}"] = StreamContext(vec=vec[:, :1], layout=((1, text.shape[1]),))
-        count, groups = tokens[stream].shape[1], t.shape[1]
-        rope, position = self._positions(name, grid, device)
-        contexts[stream] = StreamContext(
-            vec=vec[:, 1:], layout=((groups, count // groups),), rope=rope, position=position
-        )
+    def _streams(
+        self, entries: Mapping[str, Entry], grid: tuple[int, int, int]
+    ) -> tuple[dict[str, Tensor], dict[str, StreamContext]]:
+        """Tokens and contexts of each branch's own stream and its text, by stream name."""
+        tokens, contexts = {}, {}
+        for name, entry in entries.items():
+            text, own = f"text_{name}", {"a": "audio", "v": "video"}[name]
+            count, groups = entry.tokens.shape[1], entry.vec.shape[1] - 1
+            own_grid = grid if name == "v" else (count,)
+            rope, position = self._positions(name, own_grid, entry.tokens.device)
+            tokens |= {text: entry.text, own: entry.tokens}
+            contexts[text] = StreamContext(vec=entry.vec[:, :1], layout=((1, entry.text.shape[1]),))
+            contexts[own] = StreamContext(
+                vec=entry.vec[:, 1:],
+                layout=((groups, count // groups),),
+                rope=rope,
+                position=position,
+            )
+        return tokens, contexts
 
     def _positions(
         self, name: str, grid: tuple[int, ...], device: torch.device
-    ) -> tuple[tuple[Tensor, Tensor], Tensor | None]:
+    ) -> tuple[Rope, Tensor | None]:
+        """Angles of a branch's own tokens, and learned positions where the config has them."""
         config, learned = self.config, self.position
         if name == "v":
-            return video_rope(config, grid, device), learned and learned.video(grid, device)
+            rope = video_rope(config, grid, device)
+            return rope, None if learned is None else learned.video(grid, device)
+        rope = audio_rope(config, grid[0], device)
         places = audio_positions(config, grid[0]).to(device)
-        return audio_rope(config, grid[0], device), learned and learned.audio(places)
+        return rope, None if learned is None else learned.audio(places)
 
     def _with_image(self, video: Tensor, conditioning: Conditioning) -> Tensor:
         """Append the given picture's latent and its mask, zeros where nothing is given."""
@@ -216,21 +232,6 @@ class JoVA(nn.Module):
             )
             audio = audio_latent(rows, config.audio_patch, x.audio.shape[2])
         return AVLatents(video=video, audio=audio)
-
-    def _check_input(self, x: AVLatents) -> None:
-        config = self.config
-        if x.video is None and x.audio is None:
-            raise JoVAError("Neither a video nor an audio latent came; give at least one.")
-        if x.video is not None and (x.video.ndim != 5 or x.video.shape[1] != config.video.channels):
-            raise JoVAError(
-                f"A video latent of shape {tuple(x.video.shape)} came; this model needs "
-                f"[B, {config.video.channels}, T, H/{config.video.spatial_ratio}, W/…]."
-            )
-        if x.audio is not None and (x.audio.ndim != 3 or x.audio.shape[1] != config.audio.channels):
-            raise JoVAError(
-                f"An audio latent of shape {tuple(x.audio.shape)} came; this model needs "
-                f"[B, {config.audio.channels}, L]."
-            )
 
 
 def _join(

@@ -74,7 +74,7 @@ class Measured:
     voice: str
     sync: SyncReport
     opening: Tensor  # float32 [F], pixels
-    envelope: Tensor  # float64 [F], decibels
+    envelope: Tensor  # float64 [F], loudness
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,9 +16,10 @@ from ..config import JoVAError
 from ..mouth.landmarks import LipTrack
 from .shuffle import derangements
 
-SILENCE_DB = -60.0
+SILENCE_POWER = 1e-6  # of full scale: -60 dBFS
+LOUDNESS_EXPONENT = 0.3  # loudness in sones over power, Stevens' law
 MIN_FRAMES = 8  # fewer common frames give no correlation worth the name
-FLAT = 1e-4  # a track that moves less, in pixels or decibels, counts as constant
+FLAT = 1e-4  # standard deviation in pixels or loudness below which a track is constant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +55,11 @@ class ShuffledControls:
 def speech_envelope(
     waveform: Tensor, sample_rate: int, fps: Fraction | float, frames: int
 ) -> Tensor:
-    """Loudness [F] of mono audio [N] in dB above -60 dBFS, one value per video frame.
+    """Loudness [F] of mono audio [N], one value per video frame: 0 up to -60 dBFS, 1 at 0 dBFS.
 
-    Frame i is the RMS of the samples within [i, i + 1) / fps, smoothed over time with weights
-    1, 2, 1. Missing audio and NaN count as silence. JoVAError if the audio is not [N].
+    Frame i is the power of the samples within [i, i + 1) / fps, smoothed over time with weights
+    1, 2, 1, to Stevens' exponent 0.3. Missing audio and NaN count as silence. JoVAError if the
+    audio is not [N].
     """
     if waveform.ndim != 1:
         raise JoVAError(
@@ -72,7 +74,8 @@ def speech_envelope(
     mean = total.diff() / torch.tensor(edges).diff()
     padded = torch.cat([mean[:1], mean, mean[-1:]])
     smooth = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
-    return 10 * smooth.clamp(min=10 ** (SILENCE_DB / 10)).log10() - SILENCE_DB
+    floor = SILENCE_POWER**LOUDNESS_EXPONENT
+    return ((smooth**LOUDNESS_EXPONENT - floor) / (1 - floor)).clamp(min=0)
 
 
 def zero_lag_correlation(first: Tensor, second: Tensor) -> float:

@@ -203,7 +203,7 @@ def test_folder_without_permission(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     # Patched rather than chmod'ed: root, as in containers, may write anywhere.
-    monkeypatch.setattr("jova_core.media.files.os.open", deny)
+    monkeypatch.setattr("jova_core.files.os.open", deny)
     refused(tmp_path, "cannot be written to")
 
 

@@ -19,15 +19,18 @@ def track(length=49, seed=0):
     return noise.unfold(0, 5, 1).mean(dim=1)
 
 
-def test_the_envelope_is_decibels_above_silence_at_the_right_frame():
+def test_the_envelope_is_loudness_at_the_right_frame():
     wave = torch.zeros(33_000)
     wave[10_000:11_000] = 0.5
     envelope = speech_envelope(wave, 16_000, 16, 33)
     assert envelope.shape == (33,)
     assert int(envelope.argmax()) == 10
     assert envelope[[0, 8, 12, 32]].tolist() == [0, 0, 0, 0]
-    expected = 60 + 10 * math.log10(0.25 / 2)
-    assert float(envelope[10]) == pytest.approx(expected, abs=1e-6)
+    floor = 1e-6**0.3
+    expected = ((0.25 / 2) ** 0.3 - floor) / (1 - floor)
+    assert float(envelope[10]) == pytest.approx(expected)
+    assert speech_envelope(torch.ones(33_000), 16_000, 16, 33)[5] == pytest.approx(1)
+    assert speech_envelope(torch.full((33_000,), 9e-4), 16_000, 16, 33).max() == 0
 
 
 def test_an_envelope_of_short_missing_or_stereo_audio():

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..config import JoVAError
+from .config import JoVAError
 
 
 def existing_file(path: str | Path, kind: str, allowed: str) -> Path:

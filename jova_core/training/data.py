@@ -1,0 +1,177 @@
+"""A data set as latents in memory: encoded once by the codecs, drawn from by step number.
+
+Legend: B batch, C channels, T latent frames, h w latent rows and columns, L audio latents.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..codecs.checkpoint import MiniCodecs
+from ..codecs.text import MiniTextEncoder
+from ..config import JoVAConfig, JoVAError
+from ..files import existing_file, staged
+from ..flow.path import interpolate, velocity_target
+from ..latents import AVLatents, Conditioning, normalise
+from ..minidata.dataset import ClipInfo, Dataset, load_clip
+from ..prompt import Prompt
+from .sample import Draw, draw
+from .settings import TrainSettings
+
+LATENTS, MASKS = "latents.safetensors", "masks.safetensors"
+
+
+def encode_dataset(
+    dataset: Dataset, codecs: MiniCodecs, *, progress: Callable[[int, int], None] | None = None
+) -> Path:
+    """Write raw latents of every clip in bf16, `<id>.video` and `<id>.audio`, beside the clips."""
+    tensors = {}
+    with torch.inference_mode():
+        for done, info in enumerate(dataset.clips, 1):
+            clip = load_clip(dataset, info)
+            pixels = clip["frames"].permute(3, 0, 1, 2).float() / 127.5 - 1
+            tensors[f"{info.id}.video"] = codecs.video.encode(pixels[None])[0].bfloat16()
+            tensors[f"{info.id}.audio"] = codecs.audio.encode(clip["audio"][None])[0].bfloat16()
+            if progress is not None:
+                progress(done, len(dataset.clips))
+    path = dataset.root / LATENTS
+    with staged(path) as temporary:
+        save_file(tensors, temporary, metadata={"clips": str(len(dataset.clips))})
+    return path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bucket:
+    """All training clips of one length: normalised latents in bf16 and mouth masks."""
+
+    clips: tuple[ClipInfo, ...]
+    video: Tensor  # [n, C, T, h, w]
+    audio: Tensor  # [n, C_a, L]
+    mouth: Tensor  # uint8 [n, T, h, w]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """One training batch, everything the network and the loss need, in the compute dtype."""
+
+    x: AVLatents
+    target: AVLatents
+    conditioning: Conditioning
+    t_video: Tensor  # 1000·σ, [B, T], 0 where given
+    t_audio: Tensor  # [B]
+    made_video: Tensor  # [B, 1, T, 1, 1]
+    made_audio: Tensor  # [B, 1, 1]
+    mouth: Tensor  # [B, 1, T, h, w]
+    sigma_video: Tensor  # [B], for the log
+    sigma_audio: Tensor
+
+
+class LatentSet:
+    """Training clips by length; batch number `step` is the same however often it is asked for."""
+
+    def __init__(self, root: Path, clips: tuple[ClipInfo, ...], config: JoVAConfig) -> None:
+        groups = defaultdict(list)
+        for info in clips:
+            groups[info.frames].append(info)
+        latents = existing_file(
+            root / LATENTS, "latents", "a folder that `jova data encode` filled"
+        )
+        masks = existing_file(root / MASKS, "mouth mask", "a folder that `jova data encode` filled")
+        with safe_open(latents, "pt") as file, safe_open(masks, "pt") as mouths:
+            self.buckets = [
+                _load_bucket(tuple(groups[frames]), file.get_tensor, mouths.get_tensor, config)
+                for frames in sorted(groups)
+            ]
+            self.about_masks = json.loads((mouths.metadata() or {}).get("summary", "{}"))
+        if not self.buckets:
+            raise JoVAError(
+                f"{root} holds no training clips; render them with `jova data make-mini`."
+            )
+
+    def batch(
+        self, step: int, settings: TrainSettings, encoder: MiniTextEncoder, dtype: torch.dtype
+    ) -> Batch:
+        """Clips of one length, chosen by how many there are and how fast they are to train."""
+        generator = torch.Generator("cpu").manual_seed(settings.seed * 7_919 + step)
+        sizes = torch.tensor([len(b.clips) / b.video.shape[2] for b in self.buckets])
+        bucket = self.buckets[int(torch.multinomial(sizes, 1, generator=generator))]
+        rows = torch.randint(len(bucket.clips), (settings.batch,), generator=generator)
+        first = step * settings.batch
+        draws = [
+            draw(settings, first + i, bucket.video.shape[1:], bucket.audio.shape[1:])
+            for i in range(settings.batch)
+        ]
+        text = [_text(encoder, bucket.clips[row], d) for row, d in zip(rows, draws, strict=True)]
+        return _assemble(bucket, rows, draws, torch.stack(text), dtype)
+
+
+def _load_bucket(
+    clips: tuple[ClipInfo, ...],
+    latent: Callable[[str], Tensor],
+    mouth: Callable[[str], Tensor],
+    config: JoVAConfig,
+) -> Bucket:
+    raw = AVLatents(
+        video=torch.stack([latent(f"{info.id}.video") for info in clips]).float(),
+        audio=torch.stack([latent(f"{info.id}.audio") for info in clips]).float(),
+    )
+    scaled = normalise(config, raw).map(lambda x: x.bfloat16())
+    masks = torch.stack([mouth(info.id) for info in clips])
+    return Bucket(clips=clips, video=scaled.video, audio=scaled.audio, mouth=masks)
+
+
+def _text(encoder: MiniTextEncoder, info: ClipInfo, sample: Draw) -> Tensor:
+    parts = (info.video_caption, info.audio_caption, info.transcript)
+    kept = [part if keep else "" for part, keep in zip(parts, sample.keep, strict=True)]
+    prompt = Prompt(video_caption=kept[0], audio_caption=kept[1], transcript=kept[2])
+    tokens = encoder.tokens(prompt, sample.spelled, strict=False)
+    return encoder.features(tokens)
+
+
+def _assemble(
+    bucket: Bucket, rows: Tensor, draws: list[Draw], text: Tensor, dtype: torch.dtype
+) -> Batch:
+    video, audio = bucket.video[rows].float(), bucket.audio[rows].float()
+    b, _, frames = video.shape[:3]
+    sigma_video = torch.tensor([d.sigma_video for d in draws])
+    sigma_audio = torch.tensor([d.sigma_audio for d in draws])
+    per_frame = sigma_video[:, None].repeat(1, frames)
+    given = torch.tensor([d.image for d in draws])
+    per_frame[given, 0] = 0
+    spread = per_frame.view(b, 1, frames, 1, 1)
+    noise = AVLatents(
+        video=torch.stack([d.video_noise for d in draws]),
+        audio=torch.stack([d.audio_noise for d in draws]),
+    )
+    image_mask = torch.zeros(b, 1, *video.shape[2:])
+    image_mask[given, :, 0] = 1
+    conditioning = Conditioning(
+        text=(text.to(dtype),),
+        image=(video * image_mask).to(dtype),
+        image_mask=image_mask.to(dtype),
+    )
+    return Batch(
+        x=AVLatents(
+            video=interpolate(video, noise.video, spread).to(dtype),
+            audio=interpolate(audio, noise.audio, sigma_audio[:, None, None]).to(dtype),
+        ),
+        target=AVLatents(
+            video=velocity_target(video, noise.video).to(dtype),
+            audio=velocity_target(audio, noise.audio).to(dtype),
+        ),
+        conditioning=conditioning,
+        t_video=1000 * per_frame,
+        t_audio=1000 * sigma_audio,
+        made_video=(spread > 0).float(),
+        made_audio=(sigma_audio > 0).float()[:, None, None],
+        mouth=bucket.mouth[rows].float().unsqueeze(1),
+        sigma_video=sigma_video,
+        sigma_audio=sigma_audio,
+    )

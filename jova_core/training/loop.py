@@ -1,0 +1,225 @@
+"""`jova train`: one linear loop from latents on disk to a checkpoint."""
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from ..codecs.text import MiniTextEncoder
+from ..config import JoVAConfig, JoVAError
+from ..minidata.dataset import load_dataset
+from ..model.checkpoint import load_jova, save_jova
+from ..model.jova import JoVA, initialise
+from ..prompt import Vocabulary
+from .data import Batch, LatentSet
+from .loss import LossTerms, finite, flow_losses, time_bins
+from .settings import TrainSettings
+from .state import (
+    TrainState,
+    load_state,
+    optimizer_tensors,
+    restore_optimizers,
+    save_state,
+    settings_fingerprint,
+)
+
+DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+def train(
+    data: Path,
+    out: Path,
+    config: JoVAConfig,
+    settings: TrainSettings,
+    vocabulary: Vocabulary,
+    *,
+    init_from: Path | None = None,
+    resume: bool = False,
+    notes: dict[str, Any] | None = None,
+    stop_after: float | None = None,
+) -> Path:
+    """Train on the encoded data set `data`; log, state and checkpoint go to the folder `out`.
+
+    `resume` continues `out/state.safetensors` bit for bit; `init_from` starts from the weights of a
+    checkpoint with a fresh optimiser. `stop_after` seconds the run saves its state and returns.
+    Raises JoVAError for unusable data or files, and when the loss stops being a number.
+    """
+    started = time.monotonic()
+    out.mkdir(parents=True, exist_ok=True)
+    state_path, checkpoint = out / "state.safetensors", out / "jova.safetensors"
+    if state_path.exists() and not resume:
+        raise JoVAError(f"{out} already holds a run; continue it with --resume or name another.")
+    dataset = load_dataset(data)
+    clips = tuple(info for info in dataset.clips if info.split == "train")
+    latents = LatentSet(data, clips, config)
+    encoder = MiniTextEncoder(vocabulary, config.text[0].max_tokens)
+
+    dtype = DTYPES[settings.dtype]
+    model = JoVA(config)
+    initialise(model, settings.seed)
+    if init_from is not None:
+        model.load_state_dict({k: v.float() for k, v in load_jova(init_from).tensors.items()})
+    # fp32 masters are what the optimiser moves; the network computes with a copy in `dtype`.
+    masters = {name: p.detach().clone() for name, p in model.named_parameters()}
+    average = {name: p.clone() for name, p in masters.items()}
+    model = model.to(dtype)
+    optimizers = make_optimizers(masters, settings)
+    run_step = torch.compile(losses, fullgraph=True) if settings.compile else losses
+
+    fingerprint = settings_fingerprint(config, settings, init_from and Path(init_from).name)
+    step = 0
+    if resume:
+        state = load_state(state_path, fingerprint)
+        step = state.step
+        restore(state, masters, average, optimizers)
+    copy_into(model, masters)
+    samples_before = (notes or {}).get("samples_before", 0)
+
+    from tqdm import tqdm
+
+    bar = tqdm(total=settings.steps, initial=step, unit="step", smoothing=0.05)
+    with (out / "log.jsonl").open("a", encoding="utf-8") as log:
+        while step < settings.steps:
+            batch = latents.batch(step, settings, encoder, dtype)
+            terms = run_step(model, batch, settings)
+            loss = terms.total(settings.audio_weight)
+            loss.backward()
+            norm = move_gradients(model, masters, settings.clip_norm)
+            if not (finite(loss) and finite(norm)):
+                raise JoVAError(
+                    f"The loss is no number any more at step {step}; lower --learning-rate "
+                    f"and resume from {state_path}."
+                )
+            for optimizer in optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = settings.rate(step)
+                optimizer.step()
+            decay = min(settings.ema, (step + 1) / (step + 10))
+            torch._foreach_lerp_(list(average.values()), list(masters.values()), 1 - decay)
+            copy_into(model, masters)
+            step += 1
+            bar.update()
+
+            if step % settings.log_every == 0 or step == 1:
+                line = {"step": step, "samples": samples_before + step * settings.batch}
+                line |= describe(batch, terms, loss, norm)
+                line |= {"rate": settings.rate(step - 1), "seconds": time.monotonic() - started}
+                log.write(json.dumps(line) + "\n")
+                log.flush()
+                bar.set_postfix(loss=line["loss"], refresh=False)
+            timed_out = stop_after is not None and time.monotonic() - started > stop_after
+            if step % settings.checkpoint_every == 0 or step == settings.steps or timed_out:
+                about = {"settings": asdict(settings), "step": step, **(notes or {})}
+                about["samples"] = samples_before + step * settings.batch
+                about["vocabulary"] = vocabulary.to_dict()
+                save_jova(checkpoint, {k: v.bfloat16() for k, v in average.items()}, config, about)
+                tensors = gather(masters, average, optimizers)
+                save_state(
+                    state_path, TrainState(step=step, fingerprint=fingerprint, tensors=tensors)
+                )
+            if timed_out:
+                break
+    bar.close()
+    return checkpoint
+
+
+def losses(model: JoVA, batch: Batch, settings: TrainSettings) -> LossTerms:
+    """Forward pass and loss terms of one batch."""
+    predicted = model(batch.x, batch.t_video, batch.t_audio, batch.conditioning)
+    return flow_losses(
+        predicted,
+        batch.target,
+        (batch.made_video, batch.made_audio),
+        batch.mouth,
+        mouth_weight=settings.mouth_weight,
+        mouth_form=settings.mouth_form,
+    )
+
+
+def make_optimizers(masters: dict[str, Tensor], settings: TrainSettings) -> list[Optimizer]:
+    """AdamW for everything, or Muon (Jordan 2024) for the matrices inside blocks and AdamW else."""
+    inner = [
+        p
+        for name, p in masters.items()
+        if settings.optimizer == "muon" and p.ndim == 2 and "blocks." in name
+    ]
+    chosen = {id(p) for p in inner}
+    rest = [p for p in masters.values() if id(p) not in chosen]
+    optimizers: list[Optimizer] = [
+        torch.optim.AdamW(
+            rest,
+            lr=settings.learning_rate,
+            betas=(0.9, 0.99),
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+    ]
+    if inner:
+        optimizers.append(
+            torch.optim.Muon(
+                inner,
+                lr=settings.learning_rate,
+                weight_decay=settings.weight_decay,
+                adjust_lr_fn="match_rms_adamw",
+            )
+        )
+    return optimizers
+
+
+def move_gradients(model: JoVA, masters: dict[str, Tensor], clip_norm: float) -> Tensor:
+    """Gradients of the computing copy → clipped fp32 ones of the masters; returns the norm."""
+    for name, parameter in model.named_parameters():
+        grad = parameter.grad
+        masters[name].grad = torch.zeros_like(masters[name]) if grad is None else grad.float()
+        parameter.grad = None
+    return torch.nn.utils.clip_grad_norm_(list(masters.values()), clip_norm)
+
+
+def copy_into(model: JoVA, masters: dict[str, Tensor]) -> None:
+    """The masters, rounded to the model's dtype."""
+    with torch.no_grad():
+        torch._foreach_copy_([p for _, p in model.named_parameters()], list(masters.values()))
+
+
+def gather(
+    masters: dict[str, Tensor], average: dict[str, Tensor], optimizers: list[Optimizer]
+) -> dict[str, Tensor]:
+    """Every tensor that decides how the run goes on."""
+    return (
+        {f"master.{name}": p for name, p in masters.items()}
+        | {f"average.{name}": p for name, p in average.items()}
+        | optimizer_tensors(optimizers)
+    )
+
+
+def restore(
+    state: TrainState,
+    masters: dict[str, Tensor],
+    average: dict[str, Tensor],
+    optimizers: list[Optimizer],
+) -> None:
+    """The inverse of `gather`."""
+    for name, value in masters.items():
+        value.copy_(state.tensors[f"master.{name}"])
+        average[name].copy_(state.tensors[f"average.{name}"])
+    restore_optimizers(optimizers, state.tensors)
+
+
+def describe(batch: Batch, terms: LossTerms, loss: Tensor, norm: Tensor) -> dict[str, Any]:
+    """The log line of a step: every loss term, by time bins of σ where it says so."""
+    video, audio = terms.video_plain.detach(), terms.audio.detach()
+    return {
+        "loss": round(float(loss), 5),
+        "video": round(float(video.mean()), 5),
+        "audio": round(float(audio.mean()), 5),
+        "mouth": round(float(terms.mouth.mean()), 5),
+        "mouth_share": round(float(batch.mouth.mean()), 5),
+        "grad_norm": round(float(norm), 4),
+        "video_by_time": time_bins(batch.sigma_video, video),
+        "audio_by_time": time_bins(batch.sigma_audio, audio),
+    }

@@ -1,0 +1,83 @@
+"""Flow-matching losses of both streams, with extra weight on the mouth (the paper's λ).
+
+Legend: B batch, C channels, T latent frames, H W rows and columns, L audio latents.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ..latents import AVLatents
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossTerms:
+    """Per-sample losses `[B]`: what is minimised, and the plain parts of it for the log."""
+
+    video: Tensor
+    audio: Tensor
+    video_plain: Tensor
+    mouth: Tensor
+
+    def total(self, audio_weight: float) -> Tensor:
+        """video + audio_weight · audio, mean over the batch."""
+        return (self.video + audio_weight * self.audio).mean()
+
+
+def mouth_loss(
+    squared: Tensor, mask: Tensor, weight: float, form: Literal["weighted", "area"]
+) -> Tensor:
+    """Per-sample loss `[B]` of squared errors `[B, C, T, H, W]` and a mouth mask `[B, 1, T, H, W]`.
+
+    weighted: mean((1 + λM) ⊙ e²); area: mean(e²) + λ · mean of e² inside the mask.
+    """
+    dims = (1, 2, 3, 4)
+    if form == "weighted":
+        return (squared * (1 + weight * mask)).mean(dim=dims)
+    return squared.mean(dim=dims) + weight * masked_mean(squared, mask)
+
+
+def masked_mean(squared: Tensor, mask: Tensor) -> Tensor:
+    """Mean `[B]` of e² where the mask is 1; 0 where it is empty."""
+    dims = (1, 2, 3, 4)
+    area = mask.sum(dim=dims) * squared.shape[1]
+    return (squared * mask).sum(dim=dims) / area.clamp(min=1)
+
+
+def flow_losses(
+    predicted: AVLatents,
+    target: AVLatents,
+    made: tuple[Tensor, Tensor],
+    mouth: Tensor,
+    *,
+    mouth_weight: float,
+    mouth_form: Literal["weighted", "area"],
+) -> LossTerms:
+    """Velocity errors in fp32.
+
+    `made` = 1 where a latent is made and 0 where it is given, `[B, 1, T, 1, 1]` and `[B, 1, 1]`:
+    given latents cost nothing.
+    """
+    video = (predicted.video.float() - target.video.float()).square() * made[0]
+    audio = (predicted.audio.float() - target.audio.float()).square() * made[1]
+    return LossTerms(
+        video=mouth_loss(video, mouth, mouth_weight, mouth_form),
+        audio=audio.mean(dim=(1, 2)),
+        video_plain=video.mean(dim=(1, 2, 3, 4)),
+        mouth=masked_mean(video, mouth),
+    )
+
+
+def time_bins(sigma: Tensor, loss: Tensor, bins: int = 5) -> list[float | None]:
+    """Mean loss within equal bins of sigma; None for a bin without samples. Given ones are left."""
+    made = sigma > 0
+    index = (sigma * bins).long().clamp(max=bins - 1)
+    picked = [loss[made & (index == i)] for i in range(bins)]
+    return [round(float(p.mean()), 5) if len(p) else None for p in picked]
+
+
+def finite(value: Tensor) -> bool:
+    """Whether every element is a number."""
+    return bool(torch.isfinite(value).all())

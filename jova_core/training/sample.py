@@ -1,0 +1,56 @@
+"""What one training sample is: its noise, times, task and prompt, all functions of (seed, index).
+
+Nothing here depends on the step size, the batch or what ran before, so a resumed run sees the same.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..flow.path import timestep_quantile
+from .settings import TrainSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """The random part of one sample.
+
+    sigma_video, sigma_audio: 0 where that stream is given. image: the first latent frame is given.
+    keep: which of the three prompt parts stay. spelled: which transcript words are spelled.
+    """
+
+    sigma_video: float
+    sigma_audio: float
+    image: bool
+    keep: tuple[bool, bool, bool]
+    spelled: tuple[int, ...]
+    video_noise: Tensor
+    audio_noise: Tensor
+
+
+def draw(
+    settings: TrainSettings, index: int, video_shape: torch.Size, audio_shape: torch.Size
+) -> Draw:
+    """The draw of the sample with global number `index`."""
+    generator = torch.Generator("cpu").manual_seed(settings.seed * 1_000_003 + index)
+    u = torch.rand(18, generator=generator)
+    sigma = timestep_quantile(u[:2], settings.law, shift=settings.shift).tolist()
+    video, audio = sigma[0], sigma[0]
+    tasks, task = settings.tasks, float(u[2])
+    if task < tasks.independent:
+        audio = sigma[1]
+    elif task < tasks.independent + tasks.audio_given:
+        audio = 0.0
+    elif task < tasks.independent + tasks.audio_given + tasks.video_given:
+        video = 0.0
+    whole = bool(u[3] >= settings.drop_prompt)
+    return Draw(
+        sigma_video=video,
+        sigma_audio=audio,
+        image=video > 0 and bool(u[4] < tasks.image_given),
+        keep=tuple(whole and bool(v >= settings.drop_part) for v in u[5:8]),
+        spelled=tuple(i for i in range(10) if u[8 + i] < settings.spell),
+        video_noise=torch.randn(video_shape, generator=generator),
+        audio_noise=torch.randn(audio_shape, generator=generator),
+    )

@@ -1,0 +1,59 @@
+"""Every choice of a training run, as frozen data. All values are ours: the paper gives none."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..config import JoVAError
+from ..flow.path import TimestepLaw
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tasks:
+    """How often a sample trains which task; the rest is text → both with one shared time."""
+
+    independent: float = 0.1  # video and audio each at a time of its own
+    audio_given: float = 0.12  # clean audio, t_audio = 0
+    video_given: float = 0.12  # clean video, t_video = 0
+    image_given: float = 0.25  # of the samples whose video is made: clean first latent frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """One run. Rates are per step, shares are probabilities."""
+
+    seed: int = 0
+    batch: int = 32
+    steps: int = 4000
+    learning_rate: float = 1e-3
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    weight_decay: float = 0.01
+    warmup: int = 200
+    cooldown: float = 0.25  # last share of the steps, linearly down to 0
+    ema: float = 0.999
+    clip_norm: float = 1.0
+    law: TimestepLaw = "mode"  # mode(1.29), the heavy tails of SD3
+    shift: float = 3.0  # towards noise, where words and colours are decided
+    mouth_weight: float = 5.0  # λ of the mouth-area loss
+    mouth_form: Literal["weighted", "area"] = "weighted"
+    audio_weight: float = 1.0
+    tasks: Tasks = Tasks()
+    drop_prompt: float = 0.1  # the empty prompt, for guidance
+    drop_part: float = 0.05  # each part of the prompt alone
+    spell: float = 0.1  # transcript words spelled by letters
+    checkpoint_every: int = 250
+    log_every: int = 10
+    compile: bool = True
+    dtype: Literal["bf16", "fp32"] = "bf16"
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "steps", "checkpoint_every", "log_every"):
+            if getattr(self, name) < 1:
+                raise JoVAError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        if not 0 < self.learning_rate < 1:
+            raise JoVAError(f"learning_rate is {self.learning_rate}; give one between 0 and 1.")
+
+    def rate(self, step: int) -> float:
+        """Learning rate at `step`: linear warm-up, constant, linear cool-down."""
+        rising = min(1.0, (step + 1) / max(1, self.warmup))
+        falling = min(1.0, (self.steps - step) / max(1.0, self.cooldown * self.steps))
+        return self.learning_rate * min(rising, falling)

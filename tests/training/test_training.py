@@ -1,0 +1,172 @@
+"""The training loop on a tiny model and made-up latents: it learns, resumes, and refuses politely."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from jova_core.config import PRESETS, JoVAError
+from jova_core.latents import latent_shapes
+from jova_core.model.checkpoint import load_jova
+from jova_core.prompt import Vocabulary
+from jova_core.training.loop import train
+from jova_core.training.settings import TrainSettings
+
+CONFIG = replace(
+    PRESETS["mini_ablation"], dim=48, heads=2, rope_axes=(8, 8, 8), dual_blocks=1, single_blocks=1
+)
+VOCABULARY = Vocabulary(
+    video_words=("red", "blue"), audio_words=("deep",), spoken_words=("hello", "cat")
+)
+SETTINGS = TrainSettings(
+    batch=2, steps=6, warmup=1, compile=False, dtype="fp32", checkpoint_every=1, log_every=1
+)
+
+
+def make_data(root: Path) -> Path:
+    """A data set folder holding latents and masks but no clips: all that training reads."""
+    (root / "clips").mkdir(parents=True)
+    latents, masks, clips = {}, {}, []
+    for number, frames in enumerate((5, 5, 9, 9)):
+        name = f"{number:06d}"
+        video, audio = latent_shapes(CONFIG, frames, height=24, width=24)
+        generator = torch.Generator().manual_seed(number)
+        latents[f"{name}.video"] = torch.randn(video[1:], generator=generator).bfloat16()
+        latents[f"{name}.audio"] = torch.randn(audio[1:], generator=generator).bfloat16()
+        masks[name] = torch.zeros(video[2:], dtype=torch.uint8)
+        masks[name][:, 1:, 1:] = 1
+        clips.append(
+            {
+                "id": name,
+                "split": "train",
+                "video_caption": "red" if number % 2 else "blue",
+                "audio_caption": "deep",
+                "transcript": "hello cat",
+                "frames": frames,
+                "attributes": {},
+                "voice": "deep",
+                "words": [],
+            }
+        )
+    save_file(latents, root / "latents.safetensors")
+    save_file(masks, root / "masks.safetensors")
+    index = {
+        "format": "jova-clips-1",
+        "seed": 0,
+        "fps": 16,
+        "sample_rate": 16000,
+        "height": 24,
+        "width": 24,
+        "held_out": {"hair_background": [], "word_pairs": []},
+        "clips": clips,
+    }
+    (root / "dataset.json").write_text(json.dumps(index))
+    return root
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return make_data(tmp_path_factory.mktemp("data") / "set")
+
+
+def log_of(folder: Path) -> dict[int, dict]:
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return {line["step"]: line for line in lines}
+
+
+def run(data, out, **changes):
+    extra = {k: changes.pop(k) for k in ("resume", "init_from", "stop_after") if k in changes}
+    return train(data, out, CONFIG, replace(SETTINGS, **changes), VOCABULARY, **extra)
+
+
+def test_loss_falls_on_few_clips(data, tmp_path):
+    run(data, tmp_path, steps=60, learning_rate=3e-3, checkpoint_every=60)
+    losses = [line["loss"] for line in log_of(tmp_path).values()]
+    assert sum(losses[-10:]) < 0.9 * sum(losses[:10])
+
+
+def test_log_names_every_term(data, tmp_path):
+    run(data, tmp_path, steps=1)
+    line = log_of(tmp_path)[1]
+    for name in ("loss", "video", "audio", "mouth", "mouth_share", "grad_norm", "audio_by_time"):
+        assert name in line
+    assert line["mouth_share"] > 0
+
+
+def test_checkpoint_carries_config_and_vocabulary(data, tmp_path):
+    checkpoint = load_jova(run(data, tmp_path, steps=1))
+    assert checkpoint.config == CONFIG
+    assert Vocabulary.from_dict(checkpoint.notes["vocabulary"]) == VOCABULARY
+    assert checkpoint.notes["samples"] == 2
+    assert all(t.dtype == torch.bfloat16 for t in checkpoint.tensors.values())
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_resume_is_bit_exact(data, tmp_path, optimizer):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    run(data, whole, optimizer=optimizer)
+    run(data, parts, optimizer=optimizer, stop_after=0.0)
+    run(data, parts, optimizer=optimizer, resume=True)
+    assert [v["loss"] for v in log_of(parts).values()] == [
+        v["loss"] for v in log_of(whole).values()
+    ]
+    one, two = (load_file(f / "state.safetensors") for f in (whole, parts))
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_sigkill_and_resume_give_the_same_numbers(data, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    steps = 400
+    run(data, whole, steps=steps)
+    script = (
+        "import sys, importlib.util as u; from pathlib import Path\n"
+        "s = u.spec_from_file_location('t', sys.argv[1]); m = u.module_from_spec(s)\n"
+        "s.loader.exec_module(m)\n"
+        f"m.torch.set_num_threads({torch.get_num_threads()})\n"
+        f"m.run(Path(sys.argv[2]), Path(sys.argv[3]), steps={steps})\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script, __file__, data, killed])
+    while not (killed / "state.safetensors").exists() and process.poll() is None:
+        time.sleep(0.01)
+    time.sleep(0.3)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+    run(data, killed, steps=steps, resume=True)
+    one, two = (load_file(f / "state.safetensors") for f in (whole, killed))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert log_of(killed)[steps]["loss"] == log_of(whole)[steps]["loss"]
+
+
+def test_init_from_starts_with_those_weights(data, tmp_path):
+    first = run(data, tmp_path / "first", steps=5)
+    run(data, tmp_path / "second", init_from=first, steps=1, learning_rate=1e-12)
+    start, end = load_jova(first), load_jova(tmp_path / "second" / "jova.safetensors")
+    for name, tensor in start.tensors.items():
+        torch.testing.assert_close(end.tensors[name], tensor)
+
+
+def test_other_settings_refuse_to_resume(data, tmp_path):
+    run(data, tmp_path, steps=2)
+    with pytest.raises(JoVAError, match="other settings"):
+        run(data, tmp_path, steps=2, seed=1, resume=True)
+
+
+def test_a_run_is_not_overwritten(data, tmp_path):
+    run(data, tmp_path, steps=1)
+    with pytest.raises(JoVAError, match="--resume"):
+        run(data, tmp_path, steps=1)
+
+
+def test_a_loss_that_is_no_number_stops_before_the_update(data, tmp_path):
+    with pytest.raises(JoVAError, match="no number"):
+        run(data, tmp_path, steps=50, mouth_weight=float("inf"))
+    assert not (tmp_path / "jova.safetensors").exists()
