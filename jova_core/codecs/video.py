@@ -27,7 +27,8 @@ class VideoCodecConfig:
     """Sizes of the mini video codec; 16 channels as Wan2.1, the widths are ours."""
 
     latent_channels: int = 16
-    width: int = 128
+    width: int = 192
+    hidden: int = 96
     fine_width: int = 48
     encoder_blocks: int = 3
     decoder_blocks: int = 4
@@ -48,14 +49,14 @@ class ChannelNorm(nn.Module):
 
 
 class Block(nn.Module):
-    """Residual block: 3x3 convolution, optionally the previous latent, a second convolution."""
+    """Residual block: 3x3 convolution, optionally the previous latent, then a pointwise one."""
 
-    def __init__(self, channels: int, *, temporal: bool = False, last_kernel: int = 1) -> None:
+    def __init__(self, channels: int, hidden: int, *, temporal: bool = False) -> None:
         super().__init__()
         self.norm = ChannelNorm(channels)
-        self.spatial = nn.Conv2d(channels, channels, 3, padding=1)
-        self.previous = nn.Conv2d(channels, channels, 1, bias=False) if temporal else None
-        self.out = nn.Conv2d(channels, channels, last_kernel, padding=last_kernel // 2)
+        self.spatial = nn.Conv2d(channels, hidden, 3, padding=1)
+        self.previous = nn.Conv2d(channels, hidden, 1, bias=False) if temporal else None
+        self.out = nn.Conv2d(hidden, channels, 1)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
@@ -77,10 +78,10 @@ class Encoder(nn.Module):
         super().__init__()
         fine, width = config.fine_width, config.width
         self.patch = nn.Conv2d(3, fine, FINE_STRIDE, stride=FINE_STRIDE)
-        self.fine = Block(fine, last_kernel=3)
         self.fold = nn.Conv2d(fine * 4 * TIME_STRIDE, width, 1)
         self.blocks = nn.ModuleList(
-            Block(width, temporal=i < config.temporal_blocks) for i in range(config.encoder_blocks)
+            Block(width, config.hidden, temporal=i < config.temporal_blocks)
+            for i in range(config.encoder_blocks)
         )
         self.head = nn.Conv2d(width, config.latent_channels, 1)
 
@@ -88,7 +89,6 @@ class Encoder(nn.Module):
         """Gather the features of each block of 4 x 8 x 8 pixels: `[T*B, 16 * fine, H/8, W/8]`."""
         groups = frames.shape[0]
         x = self.patch(frames.flatten(0, 1).contiguous(memory_format=torch.channels_last))
-        x, _ = self.fine(x)
         # The four frames of a latent and each 2x2 of fine positions become channels.
         x = F.pixel_unshuffle(x, 2).unflatten(0, (groups, TIME_STRIDE)).flatten(1, 2)
         return x.contiguous(memory_format=torch.channels_last)
@@ -110,10 +110,11 @@ class Decoder(nn.Module):
         self.config = config
         self.stem = nn.Conv2d(config.latent_channels, width, 3, padding=1)
         self.blocks = nn.ModuleList(
-            Block(width, temporal=i < config.temporal_blocks) for i in range(config.decoder_blocks)
+            Block(width, config.hidden, temporal=i < config.temporal_blocks)
+            for i in range(config.decoder_blocks)
         )
         self.unfold = nn.Conv2d(width, fine * 4 * TIME_STRIDE, 1)
-        self.fine = nn.ModuleList(Block(fine, last_kernel=3) for _ in range(2))
+        self.fine = Block(fine, fine)
         self.pixels = nn.Conv2d(fine, 3 * FINE_STRIDE**2, 3, padding=1)
 
     def empty_caches(self, latent: Tensor, batch: int) -> list[Tensor]:
@@ -134,8 +135,7 @@ class Decoder(nn.Module):
         x = self.unfold(x)
         x = x.unflatten(1, (TIME_STRIDE, -1)).flatten(0, 1)
         x = F.pixel_shuffle(x, 2).contiguous(memory_format=torch.channels_last)
-        for block in self.fine:
-            x, _ = block(x)
+        x, _ = self.fine(x)
         x = F.pixel_shuffle(self.pixels(x), FINE_STRIDE)
         return x.unflatten(0, (-1, TIME_STRIDE)), left
 

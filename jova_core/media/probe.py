@@ -7,8 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from ..config import JoVAError
-from .ffmpeg import ffmpeg_reason, input_arguments, run_ffmpeg
 from ..files import existing_file
+from .ffmpeg import ffmpeg_reason, input_arguments, run_ffmpeg
 
 _MEDIA = "a video or sound file (.mp4, .mkv, .webm, .mov, .wav, .flac, .mp3, ...)"
 # Half of what lies between a whole rate and its NTSC neighbour.

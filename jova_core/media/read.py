@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from ..config import JoVAError
-from .ffmpeg import ffmpeg_reason, input_arguments, run_ffmpeg
 from ..files import existing_file
+from .ffmpeg import ffmpeg_reason, input_arguments, run_ffmpeg
 from .probe import MediaInfo, probe
 from .resample import resample
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from torch import Tensor
 
 from ..config import JoVAError
+from ..files import staged, write_problem
 from .encode import EncodeJob, encode
 from .ffmpeg import ffmpeg_reason
-from ..files import staged, write_problem
 from .fit import check_audio, check_clip, fit_length
 from .picture import PICTURE_SUFFIXES, save_picture
 from .probe import probe

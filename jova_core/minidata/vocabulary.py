@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..config import JoVAError
+from ..prompt import Vocabulary
 
 SKINS = ("pale", "light", "tan", "dark")
 HAIRS = ("black", "brown", "blond", "red", "purple", "green")
@@ -73,3 +74,14 @@ def held_out_pairs(seed: int) -> HeldOut:
     chosen = rng.choice(len(pairs), size=HELD_OUT_WORD_PAIRS, replace=False)
     words = tuple(pairs[index] for index in sorted(chosen))
     return HeldOut(hair_background=tuple(looks), word_pairs=words)
+
+
+def published_vocabulary() -> Vocabulary:
+    """Every word that captions and transcripts of the data set can hold."""
+    looks = (*SKINS, "face", *HAIRS, "hair", *SHIRTS, "shirt", *BACKGROUNDS, "background")
+    fillers = ("a", "with", "in", "on")
+    return Vocabulary(
+        video_words=tuple(dict.fromkeys((*looks, *fillers))),
+        audio_words=("a", *VOICES, "voice", "speaks"),
+        spoken_words=WORDS,
+    )

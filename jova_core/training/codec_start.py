@@ -29,8 +29,10 @@ def start_video(codec: MiniVideoCodec, video: Tensor) -> None:
     encoder.fold.bias.copy_(-(mean.T @ basis / scale)[0])
     channels = config.latent_channels
     encoder.head.weight.mul_(0.1)[:, :channels] += torch.eye(channels)[:, :, None, None]
-    decoder.stem.weight.mul_(0.3)[:channels, :, 1, 1] = torch.eye(channels)
-    decoder.unfold.weight.zero_()[:, :channels] = (basis * scale)[:, :channels, None, None]
+    # The decoder's features are the coefficients themselves: its blocks only have to guess the
+    # fine ones from the coarse ones that the latent carries.
+    nn.init.zeros_(decoder.stem.weight)[:channels, :, 1, 1] = torch.eye(channels)
+    decoder.unfold.weight.copy_((basis * scale)[:, :, None, None])
     decoder.unfold.bias.copy_(mean[:, 0])
     nn.init.zeros_(decoder.pixels.weight)[:, :48, 1, 1] = torch.eye(48)
     nn.init.zeros_(decoder.pixels.bias)

@@ -1,7 +1,7 @@
 """Every choice of a training run, as frozen data. All values are ours: the paper gives none."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args, get_origin, get_type_hints
 
 from ..config import JoVAError
 from ..flow.path import TimestepLaw
@@ -46,6 +46,10 @@ class TrainSettings:
     dtype: Literal["bf16", "fp32"] = "bf16"
 
     def __post_init__(self) -> None:
+        for name, hint in get_type_hints(type(self)).items():
+            value = getattr(self, name)
+            if get_origin(hint) is Literal and value not in get_args(hint):
+                raise JoVAError(f"{name} is {value!r}; use one of {', '.join(get_args(hint))}.")
         for name in ("batch", "steps", "checkpoint_every", "log_every"):
             if getattr(self, name) < 1:
                 raise JoVAError(f"{name} is {getattr(self, name)}; it must be at least 1.")

@@ -1,0 +1,41 @@
+"""The command `jova`."""
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+
+from . import __version__
+from .commands import data, evaluate, generate, train
+from .commands.console import note
+from .config import JoVAError
+
+COMMANDS = {
+    "generate": (generate.add_options, generate.run, "prompt → talking clip"),
+    "train": (train.add_options, train.run, "train a JoVA"),
+    "data": (data.add_options, data.run, "render and encode training data"),
+    "eval-mini": (evaluate.add_options, evaluate.run, "measure a checkpoint on held-out prompts"),
+    "eval-codecs": (evaluate.add_codec_options, evaluate.run_codecs, "measure the codecs"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0, or 2 after one sentence about wrong input, or 130 when interrupted."""
+    parser = ArgumentParser(prog="jova", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"jova {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (add_options, _, words) in COMMANDS.items():
+        add_options(commands.add_parser(name, help=words))
+    options = parser.parse_args(arguments)
+    try:
+        COMMANDS[options.command][1](options)
+    except JoVAError as error:
+        note(str(error))
+        return 2
+    except KeyboardInterrupt:
+        note("Stopped.")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

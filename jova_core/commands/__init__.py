@@ -1,0 +1,1 @@
+"""The subcommands of `jova`: each file adds its options and runs."""

@@ -1,0 +1,81 @@
+"""`jova eval-mini` and `jova eval-codecs`: the figures that are claimed, measured."""
+
+import json
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from ..files import staged
+from ..minidata.dataset import load_dataset
+from ..pipeline import MINI_CODECS, Clip, SampleSettings, generate, load_generator
+from ..prompt import Prompt
+from ..quality.cases import read_cases
+from ..quality.evaluate import evaluate
+from ..quality.judges import judges_for
+from ..quality.table import format_table
+from ..training.codecs import evaluate_codecs
+from .console import Bar, note, result
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """The options of `jova eval-mini`."""
+    defaults = SampleSettings()
+    add = parser.add_argument
+    add("data", type=Path, help="folder that `jova data make-mini` wrote")
+    add("--checkpoint", type=Path, help="default: the bundled mini")
+    add("--codecs", type=Path, help="default: the bundled codecs")
+    add("--json", type=Path, help="write all figures here")
+    add("--limit", type=int, default=60, help="held-out prompts (default 60)")
+    add("--prompts", type=Path, help="JSON list of prompts instead of the held-out ones")
+    add("--seed", type=int, default=0)
+    add("--steps", type=int, default=defaults.steps)
+    add("--solver", default=defaults.solver)
+    add("--cfg-video", type=float, default=defaults.cfg_video)
+    add("--cfg-audio", type=float, default=defaults.cfg_audio)
+    add("--shift", type=float)
+
+
+def run(options: Namespace) -> None:
+    """Generate the clips, measure them, print the table. Raises JoVAError."""
+    dataset = load_dataset(options.data)
+    cases = None if options.prompts is None else read_cases(options.prompts)
+    generator = load_generator(options.checkpoint, options.codecs)
+    note("The judges are trained on ground truth once and kept beside the data.")
+    judges = judges_for(dataset)
+    base = {
+        "steps": options.steps,
+        "solver": options.solver,
+        "cfg_video": options.cfg_video,
+        "cfg_audio": options.cfg_audio,
+        "shift": options.shift,
+    }
+
+    def make(prompt: Prompt, frames: int, seed: int) -> Clip:
+        return generate(generator, prompt, frames, SampleSettings(**base, seed=seed))
+
+    with Bar("evaluate", "clip") as progress:
+        figures = evaluate(
+            make,
+            dataset,
+            generator.codecs,
+            judges,
+            limit=options.limit,
+            prompts=cases,
+            seed=options.seed,
+            progress=progress,
+        )
+    figures |= {"samples": generator.notes.get("samples"), "settings": base}
+    if options.json is not None:
+        with staged(options.json) as temporary:
+            temporary.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    result(format_table(figures))
+
+
+def add_codec_options(parser: ArgumentParser) -> None:
+    """The options of `jova eval-codecs`."""
+    parser.add_argument("data", type=Path, help="folder that `jova data make-mini` wrote")
+    parser.add_argument("--codecs", type=Path, default=MINI_CODECS)
+
+
+def run_codecs(options: Namespace) -> None:
+    """Print PSNR and STOI of held-out clips. Raises JoVAError."""
+    result(json.dumps(evaluate_codecs(options.data, options.codecs), indent=1))

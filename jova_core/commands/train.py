@@ -1,0 +1,99 @@
+"""`jova train`: train a JoVA on an encoded data set."""
+
+from argparse import ArgumentParser, Namespace
+from dataclasses import replace
+from pathlib import Path
+from typing import get_type_hints
+
+import torch
+
+from ..codecs.checkpoint import load_codecs
+from ..config import PRESETS, JoVAConfig, JoVAError
+from ..minidata.vocabulary import published_vocabulary
+from ..model.checkpoint import load_jova
+from ..pipeline import MINI_CODECS
+from ..training.loop import train
+from ..training.settings import TrainSettings
+from .console import result
+
+# Settings that have an option of the same name.
+_OPTIONS = {
+    "steps": "optimiser steps",
+    "batch": "clips a step",
+    "learning_rate": "peak learning rate",
+    "optimizer": "adamw or muon",
+    "warmup": "steps of linear warm-up",
+    "cooldown": "last share of the steps, falling to 0",
+    "ema": "decay of the averaged weights",
+    "seed": "of weights, noise and order",
+    "law": "timesteps: mode, logit_normal or uniform",
+    "shift": "of the timesteps towards noise",
+    "mouth_weight": "λ of the mouth-area loss",
+    "mouth_form": "weighted or area",
+    "audio_weight": "of the audio loss",
+    "spell": "share of spoken words spelled by letters",
+    "dtype": "bf16 or fp32; on CPUs without fast bf16 products fp32 is faster",
+    "checkpoint_every": "steps between checkpoints",
+}
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """The options of `jova train`."""
+    parser.add_argument("data", type=Path, help="folder that `jova data encode` filled")
+    parser.add_argument("out", type=Path, help="folder for log, state and checkpoint")
+    parser.add_argument("--preset", default="mini", help=f"one of {', '.join(PRESETS)}")
+    parser.add_argument("--init-from", type=Path, help="start from these weights")
+    parser.add_argument("--resume", action="store_true", help="continue the run in `out`")
+    parser.add_argument("--codecs", type=Path, default=MINI_CODECS)
+    parser.add_argument("--minutes", type=float, help="save and stop after this time")
+    parser.add_argument("--threads", type=int, help="CPU threads")
+    parser.add_argument("--no-compile", action="store_true", help="run without torch.compile")
+    hints, defaults = get_type_hints(TrainSettings), TrainSettings()
+    for name, words in _OPTIONS.items():
+        kind = hints[name] if hints[name] in (int, float) else str
+        text = f"{words} (default {getattr(defaults, name)})"
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help=text)
+
+
+def run(options: Namespace) -> None:
+    """Train. Raises JoVAError."""
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    chosen = {n: getattr(options, n) for n in _OPTIONS if getattr(options, n) is not None}
+    settings = TrainSettings(**chosen, compile=not options.no_compile)
+    notes = {}
+    if options.init_from is not None:
+        start = load_jova(options.init_from)
+        config = start.config
+        notes["samples_before"] = int(start.notes.get("samples", 0))
+    else:
+        config = _fresh_config(options)
+    checkpoint = train(
+        options.data,
+        options.out,
+        config,
+        settings,
+        published_vocabulary(),
+        init_from=options.init_from,
+        resume=options.resume,
+        notes=notes,
+        stop_after=None if options.minutes is None else 60 * options.minutes,
+    )
+    result(str(checkpoint))
+
+
+def _fresh_config(options: Namespace) -> JoVAConfig:
+    if options.preset not in PRESETS:
+        raise JoVAError(
+            f"The preset {options.preset!r} is unknown; allowed are {', '.join(PRESETS)}."
+        )
+    config, stats = PRESETS[options.preset], load_codecs(options.codecs).stats
+    return replace(
+        config,
+        video=replace(config.video, mean=_values(stats.video_mean), std=_values(stats.video_std)),
+        audio=replace(config.audio, mean=_values(stats.audio_mean), std=_values(stats.audio_std)),
+    )
+
+
+def _values(tensor: torch.Tensor) -> tuple[float, ...]:
+    return tuple(round(float(value), 6) for value in tensor)

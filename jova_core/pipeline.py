@@ -1,0 +1,259 @@
+"""From a prompt to a clip: text, noise, solver, codecs. The one place that knows all of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .codecs.checkpoint import MiniCodecs, load_codecs
+from .codecs.text import MiniTextEncoder
+from .config import JoVAConfig, JoVAError
+from .flow.guidance import classifier_free
+from .flow.schedule import simple_sigmas
+from .flow.solvers import SOLVERS
+from .latents import AVLatents, Conditioning, denormalise, draw_noise, latent_shapes, normalise
+from .model.checkpoint import load_jova
+from .model.jova import JoVA
+from .prompt import Prompt, Vocabulary
+from .timeline import Timeline
+
+WEIGHTS = Path(__file__).parent / "weights"
+MINI, MINI_CODECS = WEIGHTS / "jova_mini.safetensors", WEIGHTS / "jova_mini_codecs.safetensors"
+MAX_SECONDS = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleSettings:
+    """How a clip is sampled. Defaults are those measured best for JoVA-mini."""
+
+    steps: int = 30
+    solver: str = "euler"
+    cfg_video: float = 3.0
+    cfg_audio: float = 3.0
+    shift: float | None = None  # None: the checkpoint's
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.solver not in SOLVERS:
+            raise JoVAError(f"The solver {self.solver!r} is unknown; use {' or '.join(SOLVERS)}.")
+        for name in ("cfg_video", "cfg_audio"):
+            if not 0 <= getattr(self, name) <= 30:
+                raise JoVAError(f"{name} is {getattr(self, name)}; give a scale from 0 to 30.")
+        if self.shift is not None and not 0 < self.shift <= 100:
+            raise JoVAError(f"shift is {self.shift}; give one above 0 and up to 100.")
+        if not 0 <= self.seed < 2**63:
+            raise JoVAError(f"The seed {self.seed} is out of range; give one from 0 to 2^63 - 1.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What the user gives: a picture uint8 `[H, W, 3]`, sound `[N]` or a video `[F, H, W, 3]`.
+
+    Pictures have the clip's size; sound is mono at the checkpoint's rate.
+    """
+
+    image: Tensor | None = None
+    audio: Tensor | None = None
+    video: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.audio is not None and self.video is not None:
+            raise JoVAError("Both sound and video are given, so nothing is left to make; give one.")
+        if self.image is not None and self.video is not None:
+            raise JoVAError("Both a picture and a video are given; give one of them.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """A finished clip: uint8 frames `[F, H, W, 3]`, mono sound `[N]` in [-1, 1], its latents."""
+
+    frames: Tensor
+    audio: Tensor
+    latents: AVLatents
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generator:
+    """A loaded JoVA with its codecs and text encoder."""
+
+    model: JoVA
+    codecs: MiniCodecs
+    encoder: MiniTextEncoder
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def config(self) -> JoVAConfig:
+        """The checkpoint's config."""
+        return self.model.config
+
+    @property
+    def timeline(self) -> Timeline:
+        """The checkpoint's rates."""
+        return Timeline.of(self.config)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The words this checkpoint was trained on."""
+        return self.encoder.vocabulary
+
+
+def load_generator(checkpoint: Path | None = None, codecs: Path | None = None) -> Generator:
+    """The bundled JoVA-mini, or the given files, in fp32 on the CPU."""
+    loaded = load_jova(checkpoint or MINI)
+    if "vocabulary" not in loaded.notes:
+        raise JoVAError(
+            f"{checkpoint} carries no vocabulary, so its prompts cannot be encoded; "
+            "give a checkpoint that `jova train` wrote."
+        )
+    vocabulary = Vocabulary.from_dict(loaded.notes["vocabulary"])
+    return Generator(
+        model=loaded.model(),
+        codecs=load_codecs(codecs or MINI_CODECS),
+        encoder=MiniTextEncoder(vocabulary, loaded.config.text[0].max_tokens),
+        notes=loaded.notes,
+    )
+
+
+def clip_frames(timeline: Timeline, seconds: float) -> int:
+    """The legal frame count nearest to `seconds`. Raises JoVAError outside 0 … 20 s."""
+    if seconds > MAX_SECONDS:
+        raise JoVAError(
+            f"A clip of {seconds:g} s is too long; this model makes up to {MAX_SECONDS:g} s."
+        )
+    return timeline.legal_frames(seconds)
+
+
+@torch.inference_mode()
+def generate(
+    generator: Generator,
+    prompt: Prompt,
+    frames: int,
+    settings: SampleSettings,
+    *,
+    given: Given | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Clip:
+    """Sample a clip of a legal frame count; what is given is kept and the rest made to fit it.
+
+    `progress(step, steps)` is called before each step. The same seed gives the same noise on any
+    machine and the same latents on one machine with the same thread count.
+    """
+    start = _encode(generator, frames, given or Given())
+    latents = _sample(generator, prompt, frames, settings, start=start, progress=progress)
+    return decode(generator, latents, frames)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Start:
+    """Normalised latents of what is given, and per latent frame whether it is."""
+
+    known: AVLatents
+    video_given: Tensor  # bool [T]
+    audio_given: bool
+    image: bool
+
+
+def _encode(generator: Generator, frames: int, given: Given) -> _Start:
+    line, codecs = generator.timeline, generator.codecs
+    video_given = torch.zeros(line.video_latents(frames), dtype=torch.bool)
+    video = audio = None
+    pictures = given.video if given.image is None else given.image[None]
+    if pictures is not None:
+        count = 1 if given.video is None else frames
+        if len(pictures) < count:
+            raise JoVAError(
+                f"The given video has {len(pictures)} frames, the clip {frames}; ask for less."
+            )
+        pixels = pictures[:count].permute(3, 0, 1, 2).float() / 127.5 - 1
+        video = codecs.video.encode(pixels[None])
+        video_given[: video.shape[2]] = True
+    if given.audio is not None:
+        samples = line.audio_samples(frames)
+        wave = torch.nn.functional.pad(given.audio, (0, max(0, samples - len(given.audio))))
+        audio = codecs.audio.encode(wave[None, :samples])[..., : line.audio_latents(frames)]
+    known = normalise(generator.config, AVLatents(video=video, audio=audio))
+    return _Start(
+        known=known,
+        video_given=video_given,
+        audio_given=audio is not None,
+        image=given.image is not None,
+    )
+
+
+def _sample(
+    generator: Generator,
+    prompt: Prompt,
+    frames: int,
+    settings: SampleSettings,
+    *,
+    start: _Start,
+    progress: Callable[[int, int], None] | None,
+) -> AVLatents:
+    config = generator.config
+    size = _size(generator, start)
+    shapes = latent_shapes(config, frames, height=size[0], width=size[1])
+    x = _keep_known(draw_noise(*shapes, settings.seed), start)
+    text = generator.encoder.encode([prompt, Prompt()])
+    image = torch.zeros(shapes[0])
+    mask = torch.zeros(1, 1, *shapes[0][2:])
+    if start.image:
+        image[:, :, :1], mask[:, :, :1] = start.known.video, 1
+    both = Conditioning(text=(text,), image=image.repeat(2, 1, 1, 1, 1), image_mask=mask)
+    made_video = (~start.video_given).float()
+    made_audio = 0.0 if start.audio_given else 1.0
+
+    def velocity(x: AVLatents, sigma: float) -> AVLatents:
+        pair = x.map(lambda part: torch.cat((part, part)))
+        t_video = (1000 * sigma * made_video)[None].repeat(2, 1)
+        t_audio = torch.full((2,), 1000 * sigma * made_audio)
+        out = generator.model(pair, t_video, t_audio, both)
+        guided = classifier_free(
+            out.map(lambda v: v[:1]),
+            out.map(lambda v: v[1:]),
+            video_scale=settings.cfg_video,
+            audio_scale=settings.cfg_audio,
+        )
+        return AVLatents(
+            video=guided.video * made_video.view(1, 1, -1, 1, 1), audio=guided.audio * made_audio
+        )
+
+    def report(step: int, _x: AVLatents, _x0: AVLatents) -> None:
+        if progress is not None:
+            progress(step + 1, settings.steps)
+
+    shift = config.shift if settings.shift is None else settings.shift
+    sigmas = simple_sigmas(settings.steps, shift)
+    return SOLVERS[settings.solver](velocity, x, sigmas, report)
+
+
+def _size(generator: Generator, start: _Start) -> tuple[int, int]:
+    """Height and width in pixels: those of the given picture, else the trained ones."""
+    video, spec = start.known.video, generator.config.video
+    if video is None:
+        return spec.height, spec.width
+    return video.shape[3] * spec.spatial_ratio, video.shape[4] * spec.spatial_ratio
+
+
+def _keep_known(noise: AVLatents, start: _Start) -> AVLatents:
+    video, audio = noise.video, noise.audio
+    if start.known.video is not None:
+        video = video.clone()
+        video[:, :, start.video_given] = start.known.video
+    return AVLatents(video=video, audio=start.known.audio if start.audio_given else audio)
+
+
+@torch.inference_mode()
+def decode(generator: Generator, latents: AVLatents, frames: int) -> Clip:
+    """Latents as sampled → a clip whose sound lasts exactly as long as its `frames` pictures."""
+    raw = denormalise(generator.config, latents)
+    for name, part in (("video", raw.video), ("audio", raw.audio)):
+        if not torch.isfinite(part).all():
+            raise JoVAError(f"The {name} latents hold NaN or infinity; lower the guidance scale.")
+    pixels = generator.codecs.video.decode(raw.video)[0]
+    wave = generator.codecs.audio.decode(raw.audio)[0]
+    pictures = ((pixels + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 3, 0)
+    sound = wave[: generator.timeline.audio_samples(frames)].clamp(-1, 1)
+    return Clip(frames=pictures.contiguous(), audio=sound, latents=latents)
