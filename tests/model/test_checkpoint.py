@@ -25,6 +25,7 @@ def test_round_trip(saved, inputs):
     assert checkpoint.config == config
     assert checkpoint.notes == {"words": ["hello"], "samples": 3}
     arguments = inputs(config)
+    model.requires_grad_(False)  # torch picks another matrix product for weights with gradients
     with torch.no_grad():
         ours, theirs = checkpoint.model()(*arguments), model(*arguments)
     assert torch.equal(ours.video, theirs.video)

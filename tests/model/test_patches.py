@@ -28,7 +28,7 @@ def test_audio_round_trip(length, patch):
 
 
 def test_a_video_token_is_its_patch_in_channel_row_column_order():
-    """Backbones flatten a patch so (a convolution's weight does): channel, then row, then column."""
+    """As a convolution over patches, which backbones use, lays out its weight."""
     x = torch.arange(2 * 2 * 4 * 6).float().view(1, 2, 2, 4, 6)
     tokens, grid = video_tokens(x, (1, 2, 3))
     assert grid == (2, 2, 2)

@@ -1,0 +1,1 @@
+"""Thin ComfyUI nodes over `jova_core`; the only place that knows ComfyUI. None yet."""

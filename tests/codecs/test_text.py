@@ -1,0 +1,120 @@
+"""The mini's text features: known words are one token, unknown spoken ones are spelled."""
+
+import pytest
+import torch
+
+from jova_core.codecs.text import MiniTextEncoder, Token
+from jova_core.config import PRESETS, JoVAError
+from jova_core.prompt import Prompt, Vocabulary
+
+VOCABULARY = Vocabulary(("a", "red", "hair"), ("deep", "voice", "speaks"), ("hello", "cat", "dog"))
+
+
+@pytest.fixture
+def encoder():
+    return MiniTextEncoder(VOCABULARY, 16)
+
+
+def _texts(encoder, **parts):
+    return [(t.text, t.part) for t in encoder.tokens(Prompt(**parts))]
+
+
+def test_each_part_has_its_own_words(encoder):
+    assert _texts(
+        encoder, video_caption="a red cat", audio_caption="deep Voice", transcript="Hello, cat!"
+    ) == [("red", 0), ("deep", 1), ("voice", 1), ("hello", 2), ("cat", 2)]
+
+
+def test_fillers_are_left_out_of_captions_but_not_of_speech():
+    encoder = MiniTextEncoder(Vocabulary(("a", "red"), (), ("a", "cat")), 16)
+    assert _texts(encoder, video_caption="a red", transcript="a cat") == [
+        ("red", 0),
+        ("a", 2),
+        ("cat", 2),
+    ]
+    # A word keeps its place in the sentence.
+    assert encoder.tokens(Prompt(video_caption="a red")) == [Token("red", 0, 1)]
+
+
+def test_unknown_spoken_words_are_spelled(encoder):
+    tokens = encoder.tokens(Prompt(transcript="hello owl"))
+    assert tokens == [
+        Token("hello", 2, 0),
+        Token("'o", 2, 1, 0),
+        Token("'w", 2, 1, 1),
+        Token("'l", 2, 1, 2),
+    ]
+
+
+def test_known_words_can_be_spelled_on_purpose(encoder):
+    prompt = Prompt(video_caption="red", transcript="cat dog")
+    assert [t.text for t in encoder.tokens(prompt, spelled=(1,))] == [
+        *("red", "cat", "'d", "'o", "'g")
+    ]
+
+
+def test_too_long_a_prompt_is_refused_or_spells_less(encoder):
+    short = MiniTextEncoder(VOCABULARY, 3)
+    with pytest.raises(JoVAError, match="needs 5 tokens, this model has 3"):
+        short.tokens(Prompt(transcript="zebra"))
+    prompt = Prompt(transcript="cat dog")
+    with pytest.raises(JoVAError, match="needs 6 tokens"):
+        short.tokens(prompt, spelled=(0, 1))
+    assert len(short.tokens(prompt, spelled=(0, 1), strict=False)) == 2
+
+
+def test_shape_is_what_the_mini_expects():
+    spec = PRESETS["mini"].text[0]
+    encoder = MiniTextEncoder(VOCABULARY, spec.max_tokens)
+    features = encoder.encode([Prompt(transcript="hello"), Prompt()])
+    assert features.shape == (2, spec.max_tokens, spec.width)
+    assert features.dtype == torch.float32
+    assert not features[1].any()  # the empty prompt, guidance's other side, is all zero
+    assert not features[0, 1:].any()
+    assert features[0, 0].any()
+
+
+def test_features_are_pinned(encoder):
+    """Weights bake them in: they may never change."""
+    row = encoder.features([Token("hello", 2, 1)])[0]
+    assert row[:16].tolist() == [-1, 1, -1, -1, 1, -1, -1, -1, -1, -1, 1, -1, 1, 1, -1, -1]
+    assert set(row[:192].tolist()) == {-1.0, 1.0}
+    assert row[192:196].tolist() == [0, 0, 2, 0]
+    # Place of the word, then of the letter: sines, then cosines, of 15 wavelengths each.
+    first = 2 * torch.pi / 10**0.5
+    expected = [torch.tensor(first).sin().item(), torch.tensor(first).cos().item(), 0.0, 1.0]
+    assert row[[196, 211, 226, 241]].tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_features_tell_order_part_and_letter_apart(encoder):
+    tokens = [
+        *(Token("cat", 0, 0), Token("cat", 2, 0), Token("cat", 2, 1)),
+        *(Token("'c", 2, 1, 0), Token("'c", 2, 1, 1)),
+    ]
+    rows = encoder.features(tokens)[: len(tokens)]
+    distances = torch.cdist(rows, rows) + 9 * torch.eye(len(tokens))
+    assert distances.min() > 0.5
+
+
+def test_codes_of_all_words_are_far_apart():
+    words = [f"word{i}" for i in range(200)]
+    encoder = MiniTextEncoder(Vocabulary((), (), tuple(words)), 200)
+    codes = encoder.features([Token(word, 2, 0) for word in words])[:, :192]
+    similarity = codes @ codes.T / 192 - 2 * torch.eye(200)
+    assert similarity.max() < 0.45
+
+
+def test_new_words_never_move_old_ones(encoder):
+    larger = MiniTextEncoder(
+        Vocabulary((), (), ("aardvark", *VOCABULARY.spoken_words)), encoder.max_tokens
+    )
+    prompt = [Prompt(transcript="dog hello")]
+    assert torch.equal(larger.encode(prompt), encoder.encode(prompt))
+
+
+def test_features_cannot_be_spoiled_by_their_user(encoder):
+    prompt = [Prompt(transcript="hello")]
+    first = encoder.encode(prompt)
+    kept = first.clone()
+    first.zero_()
+    assert torch.equal(encoder.encode(prompt), kept)

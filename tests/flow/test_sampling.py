@@ -1,0 +1,176 @@
+"""Schedules, solvers and guidance, each against what mathematics says."""
+
+import math
+
+import pytest
+import torch
+
+from jova_core.config import JoVAError
+from jova_core.flow.guidance import adaptive_projected, classifier_free
+from jova_core.flow.schedule import simple_sigmas
+from jova_core.flow.solvers import SOLVERS, euler, heun
+from jova_core.latents import AVLatents
+
+
+def _draw(seed, *shape):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def _latents(seed):
+    return AVLatents(video=_draw(seed, 2, 4, 3, 5, 6), audio=_draw(seed + 100, 2, 5, 7))
+
+
+@pytest.mark.parametrize("shift", [1.0, 3.0, 5.0])
+def test_simple_sigmas_are_picked_from_the_thousand_entry_table(shift):
+    """Walks the table down from its top in strides of 1000/steps, fractions dropped."""
+    table = [shift * (t / 1000) / (1 + (shift - 1) * t / 1000) for t in range(1, 1001)]
+    for steps in (*range(1, 61), 76, 122, 186, 244, 999, 1000):
+        stride, expected = len(table) / steps, []
+        for i in range(steps):
+            expected.append(table[999 - int(i * stride)])
+        error = (simple_sigmas(steps, shift) - torch.tensor([*expected, 0.0])).abs().max()
+        assert error < 2e-7, steps
+
+
+def test_simple_sigmas_descend_from_one_to_zero():
+    sigmas = simple_sigmas(30, 3.0)
+    assert sigmas.dtype == torch.float32
+    assert (sigmas.diff() < 0).all()
+    assert sigmas[[0, -1]].tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("steps", [0, -1, 1001])
+def test_impossible_steps_are_refused(steps):
+    with pytest.raises(JoVAError, match="allowed are 1 to 1000"):
+        simple_sigmas(steps, 3.0)
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("steps", [1, 7])
+def test_a_constant_velocity_is_solved_exactly(name, steps):
+    x0, noise = _latents(0), _latents(1)
+    velocity = noise.add_scaled(x0, -1.0)
+    out = SOLVERS[name](lambda *_: velocity, noise, simple_sigmas(steps, 3.0).double())
+    torch.testing.assert_close(out.video, x0.video, atol=1e-6, rtol=0)
+    torch.testing.assert_close(out.audio, x0.audio, atol=1e-6, rtol=0)
+
+
+def _error(solver, steps):
+    """Error on dx/dσ = x·cos σ from σ = 1 to ½, whose solution is exp(sin ½ − sin 1)."""
+    start = AVLatents(audio=torch.ones(1, 1, 1, dtype=torch.float64))
+    sigmas = torch.linspace(1.0, 0.5, steps + 1, dtype=torch.float64)
+    end = solver(lambda x, sigma: x.map(lambda a: a * math.cos(sigma)), start, sigmas)
+    return abs(end.audio.item() - math.exp(math.sin(0.5) - math.sin(1.0)))
+
+
+@pytest.mark.parametrize(("solver", "order"), [(euler, 1), (heun, 2)])
+def test_order_of_convergence(solver, order):
+    ratio = _error(solver, 40) / _error(solver, 80)
+    assert ratio == pytest.approx(2**order, rel=0.1)
+
+
+@pytest.mark.parametrize(("solver", "calls"), [(euler, 5), (heun, 9)])
+def test_number_of_velocities_and_of_callbacks(solver, calls):
+    """Heun's last step, down to 0, takes a single velocity."""
+    seen, steps = [], []
+
+    def velocity(x, sigma):
+        seen.append(sigma)
+        return x
+
+    solver(velocity, _latents(0), simple_sigmas(5, 3.0), lambda *seen: steps.append(seen[0]))
+    assert len(seen) == calls
+    assert 0.0 not in seen
+    assert steps == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("solver", [euler, heun])
+def test_callback_sees_the_state_and_its_estimate_of_the_data(solver):
+    x0, noise = _latents(0), _latents(1)
+    velocity, seen = noise.add_scaled(x0, -1.0), []
+    solver(
+        lambda *_: velocity,
+        noise,
+        simple_sigmas(4, 3.0).double(),
+        lambda *arguments: seen.append(arguments[1:]),
+    )
+    assert torch.equal(seen[0][0].video, noise.video)
+    for _, estimate in seen:
+        torch.testing.assert_close(estimate.video, x0.video, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("solver", [euler, heun])
+def test_solvers_take_one_stream(solver):
+    out = solver(lambda x, _: x, AVLatents(audio=_draw(0, 1, 2, 3)), simple_sigmas(3, 3.0))
+    assert out.video is None
+    assert out.audio.shape == (1, 2, 3)
+
+
+def test_guidance_of_one_is_the_prompt_alone():
+    cond, uncond = _latents(0), _latents(1)
+    out = classifier_free(cond, uncond, video_scale=1.0, audio_scale=1.0)
+    assert torch.equal(out.video, cond.video)
+    assert torch.equal(out.audio, cond.audio)
+
+
+def test_each_stream_has_its_own_scale():
+    cond, uncond = _latents(0), _latents(1)
+    out = classifier_free(cond, uncond, video_scale=4.0, audio_scale=0.0)
+    torch.testing.assert_close(out.video, uncond.video + 4 * (cond.video - uncond.video))
+    assert torch.equal(out.audio, uncond.audio)
+    alone = classifier_free(
+        AVLatents(audio=cond.audio), AVLatents(audio=uncond.audio), video_scale=4.0, audio_scale=2.0
+    )
+    assert alone.video is None
+    torch.testing.assert_close(alone.audio, 2 * cond.audio - uncond.audio)
+
+
+STREAMS = pytest.mark.parametrize("shape", [(2, 4, 3, 5, 6), (2, 5, 7)], ids=["video", "audio"])
+
+
+def _dims(x):
+    return [d for d in range(x.ndim) if d not in (0, 2)]
+
+
+def _dot(a, b):
+    return (a * b).sum(dim=_dims(a))
+
+
+@STREAMS
+def test_apg_of_one_is_the_prompt_alone(shape):
+    cond, uncond = _draw(0, *shape), _draw(1, *shape)
+    assert torch.equal(adaptive_projected(cond, uncond, 1.0, threshold=27.0), cond)
+
+
+@STREAMS
+def test_apg_adds_only_what_is_orthogonal(shape):
+    cond, uncond = _draw(0, *shape), _draw(1, *shape)
+    added = adaptive_projected(cond, uncond, 5.0, threshold=0.0) - cond
+    assert _dot(added, cond).abs().max() < 1e-9
+    # It is the orthogonal part of the difference, not something smaller.
+    along = _dot(cond - uncond, cond) / _dot(cond, cond)
+    orthogonal = (cond - uncond) - along.view(2, 1, -1, *[1] * (cond.ndim - 3)) * cond
+    torch.testing.assert_close(added, 4 * orthogonal)
+
+
+@STREAMS
+def test_apg_with_the_parallel_part_is_plain_guidance(shape):
+    cond, uncond = _draw(0, *shape), _draw(1, *shape)
+    out = adaptive_projected(cond, uncond, 5.0, threshold=0.0, eta=1.0)
+    torch.testing.assert_close(out, uncond + 5 * (cond - uncond))
+
+
+@STREAMS
+def test_apg_threshold_caps_the_norm_of_each_moment(shape):
+    cond, uncond = _draw(0, *shape), _draw(1, *shape)
+    uncond[:, :, 0] = cond[:, :, 0] + 1e-3  # one moment that needs no cap
+    out = adaptive_projected(cond, uncond, 2.0, threshold=0.5, eta=1.0)
+    norms = torch.linalg.vector_norm(out - cond, dim=_dims(cond))
+    full = torch.linalg.vector_norm(cond - uncond, dim=_dims(cond))
+    torch.testing.assert_close(norms, full.clamp(max=0.5))
+
+
+def test_apg_survives_zeros():
+    zero = torch.zeros(1, 2, 3)
+    out = adaptive_projected(zero, zero, 5.0, threshold=27.0)
+    assert torch.equal(out, zero)

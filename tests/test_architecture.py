@@ -1,0 +1,272 @@
+"""The architecture is enforced, not described: import order, sizes, silence on import, lint."""
+
+import ast
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CORE = ROOT / "jova_core"
+FILES = sorted(CORE.rglob("*.py"))
+IDS = [str(path.relative_to(CORE)) for path in FILES]
+
+# A file imports from lower ranks and from its own package only.
+ORDER = [
+    *("config", "timeline", "latents", "prompt", "files"),
+    *("kernels", "model", "flow", "codecs", "media", "mouth", "minidata", "quality"),
+    *("pipeline", "training", "commands", "__main__"),
+]
+HEAVY = {"mediapipe", "soundfile", "imageio_ffmpeg", "PIL", "scipy"}
+COMFY = {"comfy", "comfy_api", "comfy_extras", "comfy_execution", "folder_paths", "server", "nodes"}
+MAX_LINES, MAX_FUNCTION, MAX_TRAINING_LOOP = 400, 50, 120
+
+
+def _tree(path):
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def _layer(path):
+    """The rank that a file belongs to: its package in jova_core, or its own name there."""
+    return path.relative_to(CORE).parts[0].removesuffix(".py")
+
+
+def _imports(path):
+    """Names of our own layers and of outside packages that a file imports, anywhere in it."""
+    ours, outside = set(), set()
+    package = path.relative_to(CORE).parts[:-1]
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            outside |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            outside.add(node.module.split(".")[0])
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1]
+            assert node.level <= len(package) + 1, f"{path} imports from outside jova_core"
+            if base + tuple((node.module or "").split(".")[:1]) == ("",):
+                ours |= {alias.name for alias in node.names} - {"__version__"}
+            else:
+                ours.add((*base, *(node.module or "").split("."))[0])
+    return ours, outside
+
+
+def _functions(path):
+    """Functions and methods of a file with their names and the classes around them."""
+
+    def walk(node, names):
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield (*names, child.name), child
+            inner = isinstance(child, ast.ClassDef)
+            yield from walk(child, (*names, child.name) if inner else (*names, "<local>"))
+
+    def tidy(node):
+        for names, function in walk(node, ()):
+            if "<local>" not in names:
+                yield names, function
+
+    return list(tidy(_tree(path)))
+
+
+def test_every_layer_has_a_rank():
+    assert {_layer(path) for path in FILES} - {"__init__"} <= set(ORDER)
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_imports_point_down(path):
+    own = _layer(path)
+    ours, _ = _imports(path)
+    if own == "__init__":
+        return  # the package's front page may show anything; its cost is tested below
+    rank = ORDER.index(own)
+    upward = {name for name in ours - {own} if name not in ORDER or ORDER.index(name) >= rank}
+    assert not upward, f"{own} comes before {sorted(upward)} in the order {ORDER}"
+
+
+def test_layers_that_never_meet():
+    for layer, never in {
+        "kernels": set(ORDER) - {"kernels"},
+        "flow": {"model"},
+        "codecs": {"model", "flow"},
+        "media": {"model", "flow", "codecs"},
+        "mouth": {"model", "flow", "codecs", "media"},
+    }.items():
+        used = {n for path in FILES if _layer(path) == layer for n in _imports(path)[0]}
+        assert not used & never, f"{layer} imports {sorted(used & never)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_the_core_knows_no_comfyui_and_imports_itself_relatively(path):
+    _, outside = _imports(path)
+    assert not outside & (COMFY | {"jova_core"})
+
+
+def test_a_front_page_is_all_that_the_pack_root_and_nodes_are():
+    assert _imports_of_root() == {"jova_core"}
+
+
+def _imports_of_root():
+    nodes = ast.walk(_tree(ROOT / "__init__.py"))
+    return {n.module.split(".")[0] for n in nodes if isinstance(n, ast.ImportFrom) and n.level}
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_files_and_functions_stay_small(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+    for names, node in _functions(path):
+        loop = _layer(path) == "training" and names[-1].lstrip("_").startswith("train")
+        length = node.end_lineno - node.lineno + 1
+        limit = MAX_TRAINING_LOOP if loop else MAX_FUNCTION
+        assert length <= limit, f"{'.'.join(names)} has {length} lines"
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_public_functions_are_annotated_and_documented(path):
+    tree = _tree(path)
+    assert ast.get_docstring(tree) or not tree.body, "the file has no docstring"
+    for names, node in _functions(path):
+        # A module's forward is documented by its class.
+        if any(name.startswith("_") for name in names) or names[-1] == "forward":
+            continue
+        where = ".".join(names)
+        assert ast.get_docstring(node), f"{where} has no docstring"
+        assert node.returns is not None, f"{where} does not say what it returns"
+        arguments = node.args.posonlyargs + node.args.args + node.args.kwonlyargs
+        bare = [a.arg for a in arguments if a.annotation is None and a.arg not in ("self", "cls")]
+        assert not bare, f"{where} does not annotate {bare}"
+
+
+def _python(code):
+    """Run code in a fresh interpreter from the repository; its last line of output as JSON."""
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "", "importing must be silent"
+    lines = done.stdout.splitlines()
+    assert len(lines) == 1, f"importing must be silent, it said {lines[:-1]}"
+    return json.loads(lines[-1])
+
+
+def test_importing_is_cheap_and_silent():
+    report = _python(
+        """
+import json, logging, sys, time
+import torch
+handlers, before, touched = list(logging.root.handlers), set(sys.modules), []
+WATCHED = ("os.mkdir", "os.remove", "os.rename", "shutil.", "socket.", "subprocess.", "tempfile.")
+
+def watch(event, args):
+    source = str(args[0]).endswith((".py", ".pyc", ".so")) if args else False
+    if event.startswith(WATCHED) or (event == "open" and not source):
+        touched.append([event, str(args[:1])])
+
+sys.addaudithook(watch)
+started = time.perf_counter()
+import jova_core
+seconds = time.perf_counter() - started
+print(json.dumps({
+    "seconds": seconds,
+    "touched": touched,
+    "handlers": logging.root.handlers != handlers,
+    "cuda": torch.cuda.is_initialized(),
+    "version": jova_core.__version__,
+}))
+"""
+    )
+    assert report["seconds"] <= 0.5
+    assert report["touched"] == []
+    assert not report["handlers"]
+    assert not report["cuda"]
+    assert report["version"]
+
+
+def test_no_module_imports_a_heavy_package_or_touches_a_file():
+    """Every module of jova_core is importable alone; mediapipe and others wait until used."""
+    report = _python(
+        f"""
+import importlib, json, pkgutil, sys
+import torch, numpy, safetensors.torch
+HEAVY, before, written, first = {HEAVY!r}, set(sys.modules), [], {{}}
+
+def watch(event, args):
+    writes = event == "open" and any(flag in str(args[1]) for flag in "wax+")
+    if writes or event.startswith(("os.mkdir", "os.remove", "os.rename", "socket.connect")):
+        written.append([event, str(args[:2])])
+
+sys.addaudithook(watch)
+import jova_core
+for found in pkgutil.walk_packages(jova_core.__path__, "jova_core."):
+    importlib.import_module(found.name)
+    for name in HEAVY & (set(sys.modules) - before) - set(first):
+        first[name] = found.name
+print(json.dumps({{"heavy": first, "written": written, "cuda": torch.cuda.is_initialized()}}))
+"""
+    )
+    assert report == {"heavy": {}, "written": [], "cuda": False}
+
+
+def _load(name, **options):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "__init__.py", **options)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        for key in [key for key in sys.modules if key == name or key.startswith(f"{name}.")]:
+            del sys.modules[key]
+    return module
+
+
+def test_the_root_loads_as_comfyui_loads_it_and_as_pytest_does():
+    name = str(ROOT).replace(".", "_x_")
+    assert _load(name, submodule_search_locations=[str(ROOT)]).__version__
+    assert not hasattr(_load("lone_root"), "__version__")
+
+
+def test_the_ci_script_runs_the_commands_of_the_readme():
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8") if _readme().exists() else ""
+    if not readme:
+        pytest.skip("no README.md yet")
+    for name in ("run", "test"):
+        block = subprocess.run(
+            [script, "--show", name], capture_output=True, text=True, check=True, cwd=ROOT
+        ).stdout
+        assert ".venv/bin/pip install" in block
+        assert block.strip() in readme
+        assert "```" not in block
+
+
+def _readme():
+    return ROOT / "README.md"
+
+
+def _ruff():
+    beside = Path(sys.executable).with_name("ruff")
+    return str(beside) if beside.exists() else shutil.which("ruff")
+
+
+@pytest.mark.skipif(_ruff() is None, reason="ruff is not installed")
+@pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=["check", "format"])
+def test_ruff_is_content(command):
+    done = subprocess.run(
+        [_ruff(), *command, "--no-cache", "."],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

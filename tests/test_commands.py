@@ -1,0 +1,209 @@
+"""The command line as a user meets it: one real clip, and one clear sentence for each wrong input."""
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from jova_core.__main__ import main
+from jova_core.media import probe, read_audio, read_image, write_clip
+from jova_core.pipeline import MINI, MINI_CODECS
+
+pytestmark = pytest.mark.skipif(not MINI.exists(), reason="the bundled JoVA-mini is missing")
+PROMPT = 'a tan face with red hair in a blue shirt on a white background says "hello"'
+FAST = ["--steps", "2", "--seconds", "0.3", "--scale", "1"]
+
+
+def portrait(path: Path) -> Path:
+    frames = torch.full((1, 96, 96, 3), 180, dtype=torch.uint8)
+    write_clip(path, frames, None, fps=16, sample_rate=16000)
+    return path
+
+
+def tone(path: Path, level: float = 0.3, seconds: float = 0.5) -> Path:
+    import soundfile
+
+    t = torch.arange(int(44100 * seconds)) / 44100
+    soundfile.write(path, (level * torch.sin(2770 * t)).numpy(), 44100)
+    return path
+
+
+def film(path: Path) -> Path:
+    frames = torch.randint(0, 255, (7, 120, 160, 3), dtype=torch.uint8)
+    write_clip(path, frames, None, fps=16, sample_rate=16000)
+    return path
+
+
+def test_a_prompt_becomes_a_file_with_both_streams(tmp_path, capsys):
+    out = tmp_path / "hello.mp4"
+    assert main(["generate", PROMPT, "-o", str(out), "--steps", "2", "--seconds", "1"]) == 0
+    info = probe(out)
+    assert (info.video.width, info.video.height, info.video.frames) == (384, 384, 17)
+    assert abs(info.video.seconds - info.audio.seconds) < 1 / 16
+    assert str(out) in capsys.readouterr().out
+
+
+def test_the_same_seed_gives_the_same_file(tmp_path):
+    files = [tmp_path / f"{n}.mp4" for n in range(3)]
+    for path, seed in zip(files, ("1", "1", "2"), strict=True):
+        assert main(["generate", PROMPT, "-o", str(path), "--seed", seed, *FAST]) == 0
+    assert files[0].read_bytes() == files[1].read_bytes() != files[2].read_bytes()
+
+
+def test_unknown_words_are_named_with_the_list(tmp_path, capsys):
+    main(["generate", 'a blue face says "helo"', "-o", str(tmp_path / "a.mp4"), *FAST])
+    said = capsys.readouterr().err
+    assert "helo" in said
+    assert "goodbye" in said
+
+
+def test_one_frame_is_an_image(tmp_path):
+    out = tmp_path / "face.png"
+    assert main(["generate", PROMPT, "-o", str(out), "--steps", "2"]) == 0
+    assert read_image(out).shape == (384, 384, 3)
+
+
+def test_an_empty_prompt_is_legal(tmp_path):
+    assert main(["generate", "", "-o", str(tmp_path / "any.mp4"), *FAST]) == 0
+
+
+def test_given_sound_is_muxed_as_given(tmp_path):
+    voice = tone(tmp_path / "voice.wav")
+    out = tmp_path / "sung.mp4"
+    options = ["--audio", str(voice), "--steps", "2", "--scale", "1"]
+    assert main(["generate", "", "-o", str(out), *options]) == 0
+    assert probe(out).audio.sample_rate == 44100
+    ours, given = read_audio(out, 16000), read_audio(voice, 16000)
+    n = min(len(ours), len(given))
+    assert torch.corrcoef(torch.stack((ours[:n], given[:n])))[0, 1] > 0.99
+
+
+def test_silent_sound_is_handled_with_a_note(tmp_path, capsys):
+    quiet = tone(tmp_path / "quiet.wav", level=0.0)
+    options = ["--audio", str(quiet), "--steps", "2", "--scale", "1"]
+    assert main(["generate", "", "-o", str(tmp_path / "calm.mp4"), *options]) == 0
+    assert "silent" in capsys.readouterr().err
+
+
+def test_a_given_video_keeps_its_pictures_and_gets_a_voice(tmp_path):
+    out = tmp_path / "dub.mp4"
+    clip = film(tmp_path / "film.mp4")
+    assert main(["generate", "", "-o", str(out), "--video", str(clip), "--steps", "2"]) == 0
+    info = probe(out)
+    assert (info.video.width, info.video.height, info.video.frames) == (160, 120, 5)
+    assert info.audio is not None
+
+
+def test_a_given_picture_is_the_first_frame(tmp_path):
+    picture = portrait(tmp_path / "me.png")
+    out = tmp_path / "me.mp4"
+    assert main(["generate", "", "-o", str(out), "--image", str(picture), *FAST]) == 0
+
+
+@pytest.fixture
+def wrong(tmp_path):
+    """Files that are not what they are given as."""
+    text = tmp_path / "notes.txt"
+    text.write_text("no picture at all")
+    torn = tmp_path / "torn.safetensors"
+    torn.write_bytes(MINI.read_bytes()[:100_000])
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"weight": torch.zeros(3)}, foreign)
+    return {
+        "TEXT": str(text),
+        "TORN": str(torn),
+        "FOREIGN": str(foreign),
+        "GONE": str(tmp_path / "gone.png"),
+        "FOLDER": str(tmp_path),
+        "TONE": str(tone(tmp_path / "tone.wav")),
+        "FACE": str(portrait(tmp_path / "face.png")),
+        "FILM": str(film(tmp_path / "film.mp4")),
+        "OUT": str(tmp_path / "out.mp4"),
+        "CODECS": str(MINI_CODECS),
+    }
+
+
+BAD = [
+    (["--seconds", "0"], "above 0"),
+    (["--seconds", "-3"], "above 0"),
+    (["--seconds", "600"], "too long"),
+    (["--seconds", "nan"], "length"),
+    (["--steps", "0"], "1 to 1000"),
+    (["--steps", "5000"], "1 to 1000"),
+    (["--solver", "magic"], "euler or heun"),
+    (["--cfg-video", "-1"], "0 to 30"),
+    (["--cfg-audio", "1000"], "0 to 30"),
+    (["--shift", "0"], "above 0"),
+    (["--seed", "-5"], "seed"),
+    (["--scale", "0"], "1 to 16"),
+    (["--image", "TEXT"], "notes.txt"),
+    (["--image", "GONE"], "does not exist"),
+    (["--image", "FOLDER"], "folder"),
+    (["--audio", "TEXT"], "notes.txt"),
+    (["--audio", "FACE"], "face.png"),
+    (["--video", "TONE"], "tone.wav"),
+    (["--audio", "TONE", "--video", "FILM"], "give one"),
+    (["--image", "FACE", "--video", "FILM"], "give one"),
+    (["--checkpoint", "TORN"], "truncated"),
+    (["--checkpoint", "FOREIGN"], "no JoVA checkpoint"),
+    (["--checkpoint", "CODECS"], "no JoVA checkpoint"),
+    (["--codecs", "FOREIGN"], "codec"),
+    (["--transcript", "hello " * 40], "shorten"),
+    (["--video-caption", "a face", "<Video Caption>: a face"], "once"),
+]
+
+
+@pytest.mark.parametrize(("options", "says"), BAD, ids=[" ".join(o)[:40] for o, _ in BAD])
+def test_wrong_input_gets_one_sentence_and_leaves_nothing(options, says, wrong, tmp_path, capsys):
+    before = set(tmp_path.iterdir())
+    given = [wrong.get(option, option) for option in options]
+    assert main(["generate", "-o", wrong["OUT"], *given]) == 2
+    said = capsys.readouterr().err
+    lines = [line for line in said.splitlines() if line.startswith("jova: ")]
+    assert says in lines[-1]
+    assert "Traceback" not in said
+    assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("name", ["out.xyz", "gone/out.mp4", "out"])
+def test_an_impossible_output_is_refused_before_the_work(name, tmp_path, capsys):
+    assert main(["generate", PROMPT, "-o", str(tmp_path / name)]) == 2
+    assert "generate:" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("code", "says"), [(errno.ENOSPC, "disk is full"), (errno.EACCES, "cannot be written")]
+)
+def test_full_disk_and_closed_folder(code, says, tmp_path, capsys, monkeypatch):
+    real = os.open
+
+    def refuse(path, flags, *rest, **named):
+        if flags & os.O_CREAT and str(tmp_path) in str(path):
+            raise OSError(code, os.strerror(code))
+        return real(path, flags, *rest, **named)
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert main(["generate", PROMPT, "-o", str(tmp_path / "out.mp4"), *FAST]) == 2
+    assert says in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_wrong_training_settings(tmp_path, capsys):
+    for options, says in (
+        (["--optimizer", "magic"], "adamw, muon"),
+        (["--batch", "0"], "at least 1"),
+        (["--preset", "huge"], "mini"),
+        ([], "dataset.json"),
+    ):
+        assert main(["train", str(tmp_path), str(tmp_path / "run"), *options]) == 2
+        assert says in capsys.readouterr().err
+
+
+def test_prompts_file_must_be_prompts(tmp_path, capsys):
+    (tmp_path / "dataset.json").write_text(json.dumps({"format": "other"}))
+    assert main(["eval-mini", str(tmp_path)]) == 2
+    assert "format" in capsys.readouterr().err
