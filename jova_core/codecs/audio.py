@@ -121,8 +121,10 @@ class MiniAudioCodec(nn.Module):
         x = x.unflatten(1, (2, -1)).permute(0, 2, 3, 4, 1).flatten(3)
         x = self.decoder(x.contiguous(memory_format=torch.channels_last))
         level, angle = self.head(x)[:, :, 0].float().chunk(2, 1)
-        # exp(6) is above the largest magnitude of full-scale audio at this window.
-        size = (level + LEVEL_OFFSET).clamp(max=6).exp()
+        # exp(6) is above the largest magnitude of full-scale audio at this window. What lies under
+        # the floor of the logarithms was never trained and must be silence.
+        size = (level + LEVEL_OFFSET).clamp(max=6).exp() - LOG_FLOOR
+        size = size.clamp(min=0)
         # Half a turn per bin puts phase 0 at the window's centre, so that a pulse there is smooth.
         turn = math.pi * torch.arange(angle.shape[1], device=angle.device)[:, None]
         return inverse_spectrum(torch.polar(size, angle + turn), config.hop)

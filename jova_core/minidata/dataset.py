@@ -15,6 +15,7 @@ from ..config import JoVAError
 from .animate import animate
 from .character import SIZE, draw_character
 from .script import FPS, captions, write_script
+from .soften import soften
 from .speech import SAMPLE_RATE, Bank, make_bank
 from .visemes import mouth_track
 from .vocabulary import HeldOut, held_out_pairs
@@ -199,7 +200,7 @@ def _render_clip(job: _Job, index: int) -> ClipInfo:
     mouth = mouth_track(script.phonemes, script.audio, script.frames, FPS)
     pictures = animate(rng, character, mouth, script.frames)
     tensors = {
-        "frames": np.stack([picture.pixels for picture in pictures]),
+        "frames": soften(np.stack([picture.pixels for picture in pictures])),
         "audio": script.audio,
         "lips": np.array([picture.lips for picture in pictures], dtype=np.float32),
         "mouth_box": np.array([picture.mouth_box for picture in pictures], dtype=np.float32),

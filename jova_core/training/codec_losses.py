@@ -8,9 +8,9 @@ from ..codecs.mel import LOG_FLOOR, log_mel, magnitude, mel_filters
 
 # Standard deviation of the noise laid on unit-variance latents: what a sampler leaves behind.
 LATENT_NOISE = 0.05
-MOMENT_WEIGHT = 5e-3
+MOMENT_WEIGHT = 1e-3
 # Charbonnier's knee on a [-1, 1] scale: squared below, absolute above.
-PIXEL_KNEE = 0.2
+PIXEL_KNEE = 0.3
 SPECTRA = ((512, 128), (1024, 256))
 # Envelope term: bands, frames of 8 ms per window (384 ms, the span of speech-intelligibility
 # measures), step between windows, and the level under the loudest frame that counts as silence.

@@ -290,10 +290,10 @@ def test_bfloat16_stays_bfloat16_and_close(tiny_config, tiny_model, inputs):
     assert (out.audio.float() - exact.audio).norm() / exact.audio.norm() < 0.1
 
 
-# Autograd's tracing of the larger form takes long; that it is one graph is what counts there.
-@pytest.mark.parametrize(("form", "backend"), [("sequential", "aot_eager"), ("all", "eager")])
+# Tracing autograd takes long, so the larger form only proves that it is one graph.
+@pytest.mark.parametrize(("form", "backend"), [("no_refiner", "aot_eager"), ("all", "eager")])
 def test_compiles_as_one_graph(form, backend, tiny_config, tiny_model, inputs):
-    short = {"text_refiner_blocks": 1, "dual_blocks": 1, "single_blocks": 1}
+    short = {"dual_blocks": 1, "single_blocks": 1}
     config = tiny_config(**(FORMS[form] | short))
     model = tiny_model(config)
     arguments = inputs(config)
