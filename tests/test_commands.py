@@ -1,4 +1,4 @@
-"""The command line as a user meets it: one real clip, and one clear sentence for each wrong input."""
+"""The command line as a user meets it: a real clip, one clear sentence for each wrong input."""
 
 import errno
 import json

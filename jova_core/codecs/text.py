@@ -57,12 +57,14 @@ class MiniTextEncoder:
         """
         tokens: list[Token] = []
         for part, name in enumerate(PARTS):
-            for index, word in enumerate(normalise_words(getattr(prompt, name))):
-                known = word in self._known[part] and (part == 2 or word not in _FILLERS)
-                if known and not (part == 2 and index in spelled):
-                    tokens.append(Token(word, part, index))
-                elif part == 2:
+            words = normalise_words(getattr(prompt, name))
+            if part < 2:
+                words = [w for w in words if w in self._known[part] and w not in _FILLERS]
+            for index, word in enumerate(words):
+                if part == 2 and (index in spelled or word not in self._known[2]):
                     tokens += [Token(f"'{c}", part, index, i) for i, c in enumerate(word)]
+                else:
+                    tokens.append(Token(word, part, index))
         if len(tokens) > self.max_tokens and spelled and not strict:
             return self.tokens(prompt)
         if len(tokens) > self.max_tokens:

@@ -33,7 +33,7 @@ def test_fillers_are_left_out_of_captions_but_not_of_speech():
         ("cat", 2),
     ]
     # A word keeps its place in the sentence.
-    assert encoder.tokens(Prompt(video_caption="a red")) == [Token("red", 0, 1)]
+    assert encoder.tokens(Prompt(video_caption="a red")) == [Token("red", 0, 0)]
 
 
 def test_unknown_spoken_words_are_spelled(encoder):

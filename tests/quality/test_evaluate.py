@@ -3,10 +3,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from jova_core.minidata.dataset import load_clip, load_dataset
 from safetensors.torch import save_file
 
 from jova_core.config import JoVAError
+from jova_core.minidata.dataset import load_clip, load_dataset
 from jova_core.mouth import LipTrack
 from jova_core.prompt import Prompt
 from jova_core.quality.attributes import thumbnails, train_looks

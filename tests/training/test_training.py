@@ -1,4 +1,4 @@
-"""The training loop on a tiny model and made-up latents: it learns, resumes, and refuses politely."""
+"""The training loop on a tiny model and made-up latents: it learns, resumes and refuses."""
 
 import json
 import os
