@@ -9,6 +9,8 @@ from ..codecs.mel import LOG_FLOOR, log_mel, magnitude, mel_filters
 # Standard deviation of the noise laid on unit-variance latents: what a sampler leaves behind.
 LATENT_NOISE = 0.05
 MOMENT_WEIGHT = 1e-3
+# Latents beyond this many deviations are drawn back; the weight is relative to the divergence.
+LATENT_REACH, TAIL_WEIGHT = 3.5, 20.0
 # Charbonnier's knee on a [-1, 1] scale: squared below, absolute above.
 PIXEL_KNEE = 0.3
 SPECTRA = ((512, 128), (1024, 256))
@@ -50,10 +52,15 @@ def audio_loss(codec: MiniAudioCodec, noise: Tensor, wave: Tensor) -> Tensor:
 
 
 def _moments(latent: Tensor) -> Tensor:
-    """Divergence of each channel of `[N, C, M]` from N(0, 1): keeps channels alive and bounded."""
+    """Divergence of each channel of `[N, C, M]` from N(0, 1), and the square of what lies far out.
+
+    Keeps channels alive and bounded, as a diffusion model wants its data.
+    """
     values = latent.transpose(0, 1).flatten(1)
     variance = values.var(1) + 1e-6
-    return 0.5 * (values.mean(1).square() + variance - variance.log() - 1).mean()
+    divergence = 0.5 * (values.mean(1).square() + variance - variance.log() - 1).mean()
+    tails = (values.abs() - LATENT_REACH).clamp(min=0).square().mean()
+    return divergence + TAIL_WEIGHT * tails
 
 
 def _envelope_distance(made: Tensor, real: Tensor, sample_rate: int) -> Tensor:
