@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..files import staged
 from ..minidata.dataset import load_dataset
+from ..mouth.landmarks import find_landmarker
 from ..pipeline import MINI_CODECS, Clip, SampleSettings, generate, load_generator
 from ..prompt import Prompt
 from ..quality.cases import read_cases
@@ -39,8 +40,8 @@ def run(options: Namespace) -> None:
     dataset = load_dataset(options.data)
     cases = None if options.prompts is None else read_cases(options.prompts)
     generator = load_generator(options.checkpoint, options.codecs)
-    note("The judges are trained on ground truth once and kept beside the data.")
-    judges = judges_for(dataset)
+    find_landmarker()
+    judges = judges_for(dataset, report=_report)
     base = {
         "steps": options.steps,
         "solver": options.solver,
@@ -68,6 +69,11 @@ def run(options: Namespace) -> None:
         with staged(options.json) as temporary:
             temporary.write_text(json.dumps(figures, indent=1), encoding="utf-8")
     result(format_table(figures))
+
+
+def _report(name: str, step: int, steps: int, loss: float) -> None:
+    if step % 100 == 0 or step == steps:
+        note(f"Training the judge of {name} on ground truth: {step}/{steps}, loss {loss:.3f}")
 
 
 def add_codec_options(parser: ArgumentParser) -> None:

@@ -61,7 +61,7 @@ def train_video_codec(
     minutes: float | None = None,
     steps: int | None = None,
     batch: int = 6,
-    lr: float = 6e-4,
+    lr: float = 7e-4,
     seed: int = 0,
     crop: int = 48,
     latents: int = 3,
