@@ -28,6 +28,8 @@ from .state import (
     settings_fingerprint,
 )
 
+# What Muon moves: the square and MLP matrices of every block, the refiner's included.
+_MATRICES = tuple(f".{name}.weight" for name in ("qkv", "proj", "mlp.0", "mlp.2"))
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
@@ -142,11 +144,11 @@ def losses(model: JoVA, batch: Batch, settings: TrainSettings) -> LossTerms:
 
 
 def make_optimizers(masters: dict[str, Tensor], settings: TrainSettings) -> list[Optimizer]:
-    """AdamW for everything, or Muon (Jordan 2024) for the matrices inside blocks and AdamW else."""
+    """AdamW for everything, or Muon for the matrices inside blocks and AdamW for the rest."""
     inner = [
         p
         for name, p in masters.items()
-        if settings.optimizer == "muon" and p.ndim == 2 and "blocks." in name
+        if settings.optimizer == "muon" and name.endswith(_MATRICES)
     ]
     chosen = {id(p) for p in inner}
     rest = [p for p in masters.values() if id(p) not in chosen]
