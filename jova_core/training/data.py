@@ -43,7 +43,11 @@ def encode_dataset(
                 progress(done, len(dataset.clips))
     path = dataset.root / LATENTS
     with staged(path) as temporary:
-        save_file(tensors, temporary, metadata={"clips": str(len(dataset.clips))})
+        save_file(
+            {k: v.contiguous() for k, v in tensors.items()},
+            temporary,
+            metadata={"clips": str(len(dataset.clips))},
+        )
     return path
 
 
