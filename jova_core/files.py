@@ -2,12 +2,19 @@
 
 import errno
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from safetensors import SafetensorError, safe_open
 
 from .config import JoVAError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def existing_file(path: str | Path, kind: str, allowed: str) -> Path:
@@ -29,6 +36,41 @@ def existing_file(path: str | Path, kind: str, allowed: str) -> Path:
     if not first:
         raise JoVAError(f"The {kind} file {path} is empty; {advice}.")
     return path
+
+
+def read_tensors(
+    path: str | Path, kind: str, allowed: str
+) -> "tuple[dict[str, Tensor], dict[str, str]]":
+    """Tensors and metadata of a safetensors file; `kind` and `allowed` as in `existing_file`."""
+    path = existing_file(path, kind, allowed)
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise JoVAError(
+            f"The {kind} file {path} is truncated or no safetensors file ({error}); "
+            f"give the path of {allowed}."
+        ) from error
+
+
+def check_target(target: Path) -> None:
+    """JoVAError if a file of this name cannot be written: no such folder, a folder, no permission.
+
+    For a look before long work; `staged` finds out the rest.
+    """
+    try:
+        if not target.parent.is_dir():
+            raise JoVAError(
+                f"The folder {target.parent} does not exist; make it first or choose another "
+                "folder."
+            )
+        if target.is_dir():
+            raise JoVAError(f"{target} is a folder; give the name of a file inside it.")
+    except OSError as error:
+        raise write_problem(target, error.errno, error.strerror or str(error)) from error
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise write_problem(target, errno.EACCES, "permission denied")
 
 
 def write_problem(target: Path, code: int | None, reason: str) -> JoVAError:
@@ -53,32 +95,29 @@ def write_problem(target: Path, code: int | None, reason: str) -> JoVAError:
 def staged(target: Path) -> Iterator[Path]:
     """Yield a temporary file beside `target`; move it there on success, remove it on any failure.
 
-    OSErrors inside become JoVAErrors. The bytes are on the disk (fsync) before the name appears.
+    Errors of the system and of safetensors become JoVAErrors. The bytes are on the disk (fsync)
+    before the name appears.
     """
     temporary = target.with_name(f".jova-{secrets.token_hex(6)}.tmp")
     try:
-        _check_target(target)
-        # Created here and not by tempfile, whose 0600 mode would stay on the finished file.
+        check_target(target)
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        mode = temporary.stat().st_mode
         yield temporary
+        # safetensors puts a file of its own in this place, which only its owner may read.
+        temporary.chmod(mode)
         _flush(temporary)
         temporary.replace(target)
         _flush_folder(target.parent)
     except OSError as error:
         raise write_problem(target, error.errno, error.strerror or str(error)) from error
+    except SafetensorError as error:
+        # It names the system's error in its text only.
+        code = re.search(r"os error (\d+)", str(error))
+        raise write_problem(target, int(code[1]) if code else None, str(error)) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-
-
-def _check_target(target: Path) -> None:
-    """Reject a missing folder and a target that is a folder itself."""
-    if not target.parent.is_dir():
-        raise JoVAError(
-            f"The folder {target.parent} does not exist; make it first or choose another folder."
-        )
-    if target.is_dir():
-        raise JoVAError(f"{target} is a folder; give the name of a file inside it.")
 
 
 def _flush(path: Path) -> None:

@@ -98,6 +98,28 @@ def test_a_given_video_keeps_its_pictures_and_gets_a_voice(tmp_path):
     assert info.audio is not None
 
 
+def test_a_given_video_of_one_frame_is_handled(tmp_path):
+    one, out = tmp_path / "one.mp4", tmp_path / "out.mp4"
+    write_clip(one, torch.zeros(1, 96, 96, 3, dtype=torch.uint8), None, fps=16, sample_rate=16000)
+    assert main(["generate", "", "-o", str(out), "--video", str(one), "--steps", "2"]) == 0
+    assert probe(out).video.frames == 1
+
+
+def test_given_sound_is_never_cut_by_the_choice_of_length(tmp_path, capsys):
+    voice, out = tone(tmp_path / "voice.wav", seconds=0.4), tmp_path / "out.mp4"
+    options = ["--audio", str(voice), "--steps", "2", "--scale", "1"]
+    assert main(["generate", "", "-o", str(out), *options]) == 0
+    assert probe(out).video.frames == 9
+    assert "was cut" not in capsys.readouterr().err
+
+
+def test_what_is_left_of_a_given_video_is_said(tmp_path, capsys):
+    clip = film(tmp_path / "film.mp4")
+    out = ["-o", str(tmp_path / "out.mp4"), "--steps", "2"]
+    assert main(["generate", "", *out, "--video", str(clip)]) == 0
+    assert "lasts 0.44 s; the clip gets 0.31 s" in capsys.readouterr().err
+
+
 def test_a_given_picture_is_the_first_frame(tmp_path):
     picture = portrait(tmp_path / "me.png")
     out = tmp_path / "me.mp4"
@@ -169,8 +191,15 @@ def test_wrong_input_gets_one_sentence_and_leaves_nothing(options, says, wrong, 
     assert set(tmp_path.iterdir()) == before
 
 
-@pytest.mark.parametrize("name", ["out.xyz", "gone/out.mp4", "out"])
+@pytest.mark.parametrize("option", ["--seconds", "--audio", "--video"])
+def test_a_picture_has_neither_length_nor_sound(option, tmp_path, capsys):
+    assert main(["generate", "-o", str(tmp_path / "out.png"), option, "1"]) == 2
+    assert option in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["out.xyz", "gone/out.mp4", "out", "taken.mp4"])
 def test_an_impossible_output_is_refused_before_the_work(name, tmp_path, capsys):
+    (tmp_path / "taken.mp4").mkdir()
     assert main(["generate", PROMPT, "-o", str(tmp_path / name)]) == 2
     assert "generate:" not in capsys.readouterr().err
 
@@ -203,7 +232,44 @@ def test_wrong_training_settings(tmp_path, capsys):
         assert says in capsys.readouterr().err
 
 
-def test_prompts_file_must_be_prompts(tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["train", "DIR", "DIR/run", "--threads", "0"], "--threads"),
+        (["train", "DIR", "DIR/run", "--minutes", "nan"], "--minutes"),
+        (["train-codecs", "DIR", "DIR/c.safetensors", "--video-minutes", "0"], "--video-minutes"),
+        (["train-codecs", "DIR", "DIR/c.safetensors", "--seed", "-1"], "--seed"),
+        (["train-codecs", "DIR", "DIR/gone/c.safetensors"], "does not exist"),
+        (["data", "encode", "DIR"], "format"),
+        (["data", "make-mini", "DIR/dataset.json/set"], "could not be written"),
+        (["data", "make-mini", "DIR/set", "--workers", "0"], "start at 1"),
+        (["eval-mini", "DIR", "--limit", "0"], "--limit"),
+        (["eval-mini", "DIR", "--json", "DIR/gone/a.json"], "does not exist"),
+        (["eval-mini", "DIR"], "format"),
+        (["eval-codecs", "DIR"], "format"),
+    ],
+)
+def test_wrong_input_of_the_other_commands(command, says, tmp_path, capsys):
     (tmp_path / "dataset.json").write_text(json.dumps({"format": "other"}))
-    assert main(["eval-mini", str(tmp_path)]) == 2
-    assert "format" in capsys.readouterr().err
+    assert main([word.replace("DIR", str(tmp_path)) for word in command]) == 2
+    assert says in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["dataset.json"]
+
+
+def test_eval_tries_its_settings_before_the_work(tmp_path, capsys):
+    (tmp_path / "dataset.json").write_text(
+        json.dumps(
+            {
+                "format": "jova-clips-1",
+                "seed": 0,
+                "fps": 16,
+                "sample_rate": 16000,
+                "height": 96,
+                "width": 96,
+                "held_out": {"hair_background": [], "word_pairs": []},
+                "clips": [],
+            }
+        )
+    )
+    assert main(["eval-mini", str(tmp_path), "--steps", "0"]) == 2
+    assert "1 to 1000" in capsys.readouterr().err

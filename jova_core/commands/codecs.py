@@ -3,10 +3,11 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-import torch
-
+from ..config import JoVAError
+from ..files import check_target
 from ..training.codecs import train_audio_codec, train_video_codec, write_codecs
 from .console import note, result
+from .threads import add_threads, use_threads
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -15,14 +16,20 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("out", type=Path, help="file to write, beside it the parts and logs")
     parser.add_argument("--video-minutes", type=float, default=60)
     parser.add_argument("--audio-minutes", type=float, default=20)
-    parser.add_argument("--threads", type=int, help="CPU threads")
+    add_threads(parser)
     parser.add_argument("--seed", type=int, default=0)
 
 
 def run(options: Namespace) -> None:
     """Train one after the other. Raises JoVAError."""
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    use_threads(options)
+    for name in ("video_minutes", "audio_minutes"):
+        if not 0 < getattr(options, name) < float("inf"):
+            option = f"--{name.replace('_', '-')}"
+            raise JoVAError(f"{option} is {getattr(options, name):g}; give a time above 0.")
+    if options.seed < 0:
+        raise JoVAError(f"--seed is {options.seed}; give 0 or more.")
+    check_target(options.out)
     parts = [options.out.with_suffix(f".{name}.safetensors") for name in ("video", "audio")]
     note("Training the video codec.")
     train_video_codec(options.data, parts[0], minutes=options.video_minutes, seed=options.seed)

@@ -7,9 +7,10 @@ from pathlib import Path
 from ..codecs.checkpoint import load_codecs
 from ..minidata.dataset import load_dataset, make_mini
 from ..mouth.cache import cache_masks
+from ..mouth.landmarks import find_landmarker
 from ..pipeline import MINI_CODECS
-from ..training.data import LATENTS, MASKS, encode_dataset
-from .console import Bar, note, result
+from ..training.data import MASKS, encode_dataset
+from .console import Bar, result
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -41,9 +42,11 @@ def run(options: Namespace) -> None:
             )
         result(f"{options.folder}: {len(dataset.clips)} clips")
         return
-    dataset = load_dataset(options.folder)
+    dataset, codecs = load_dataset(options.folder), load_codecs(options.codecs)
+    # What the second half needs is looked for before the first.
+    find_landmarker()
     with Bar("encode", "clip") as progress:
-        encode_dataset(dataset, load_codecs(options.codecs), progress=progress)
-    note(f"{options.folder / LATENTS} written; now the mouths.")
-    cache_masks(dataset, options.folder / MASKS, workers=options.workers)
+        encode_dataset(dataset, codecs, progress=progress)
+    with Bar("mouths", "clip") as progress:
+        cache_masks(dataset, options.folder / MASKS, workers=options.workers, progress=progress)
     result(f"{options.folder}: latents and mouth masks of {len(dataset.clips)} clips")

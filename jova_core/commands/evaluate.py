@@ -2,9 +2,13 @@
 
 import json
 from argparse import ArgumentParser, Namespace
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from ..files import staged
+from ..config import JoVAError
+from ..files import check_target, staged
+from ..flow.schedule import simple_sigmas
 from ..minidata.dataset import load_dataset
 from ..mouth.landmarks import find_landmarker
 from ..pipeline import MINI_CODECS, Clip, SampleSettings, generate, load_generator
@@ -16,6 +20,8 @@ from ..quality.table import format_table
 from ..training.codecs import evaluate_codecs
 from .console import Bar, note, result
 
+HELD_OUT_PROMPTS = 60
+
 
 def add_options(parser: ArgumentParser) -> None:
     """The options of `jova eval-mini`."""
@@ -25,7 +31,7 @@ def add_options(parser: ArgumentParser) -> None:
     add("--checkpoint", type=Path, help="default: the bundled mini")
     add("--codecs", type=Path, help="default: the bundled codecs")
     add("--json", type=Path, help="write all figures here")
-    add("--limit", type=int, default=60, help="held-out prompts (default 60)")
+    add("--limit", type=int, help="how many prompts (default: 60 held-out ones, all of --prompts)")
     add("--prompts", type=Path, help="JSON list of prompts instead of the held-out ones")
     add("--seed", type=int, default=0)
     add("--steps", type=int, default=defaults.steps)
@@ -37,18 +43,16 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> None:
     """Generate the clips, measure them, print the table. Raises JoVAError."""
+    if options.limit is not None and options.limit < 1:
+        raise JoVAError(f"--limit is {options.limit}; give 1 or more prompts.")
+    if options.json is not None:
+        check_target(options.json)
     dataset = load_dataset(options.data)
-    cases = None if options.prompts is None else read_cases(options.prompts)
+    cases = None if options.prompts is None else read_cases(options.prompts)[: options.limit]
+    base = _sampling(options)
     generator = load_generator(options.checkpoint, options.codecs)
     find_landmarker()
     judges = judges_for(dataset, report=_report)
-    base = {
-        "steps": options.steps,
-        "solver": options.solver,
-        "cfg_video": options.cfg_video,
-        "cfg_audio": options.cfg_audio,
-        "shift": options.shift,
-    }
 
     def make(prompt: Prompt, frames: int, seed: int) -> Clip:
         return generate(generator, prompt, frames, SampleSettings(**base, seed=seed))
@@ -59,7 +63,7 @@ def run(options: Namespace) -> None:
             dataset,
             generator.codecs,
             judges,
-            limit=options.limit,
+            limit=options.limit or HELD_OUT_PROMPTS,
             prompts=cases,
             seed=options.seed,
             progress=progress,
@@ -69,6 +73,15 @@ def run(options: Namespace) -> None:
         with staged(options.json) as temporary:
             temporary.write_text(json.dumps(figures, indent=1), encoding="utf-8")
     result(format_table(figures))
+
+
+def _sampling(options: Namespace) -> dict[str, Any]:
+    """The options as fields of SampleSettings, tried before the work starts."""
+    fields = ("steps", "solver", "cfg_video", "cfg_audio", "shift")
+    chosen = {name: getattr(options, name) for name in fields}
+    SampleSettings(**chosen, seed=options.seed)
+    simple_sigmas(options.steps, shift=1.0)
+    return chosen
 
 
 def _report(name: str, step: int, steps: int, loss: float) -> None:
@@ -84,4 +97,6 @@ def add_codec_options(parser: ArgumentParser) -> None:
 
 def run_codecs(options: Namespace) -> None:
     """Print PSNR and STOI of held-out clips. Raises JoVAError."""
+    if find_spec("pystoi") is None:
+        raise JoVAError("Measuring STOI needs the package pystoi; install it: pip install pystoi.")
     result(json.dumps(evaluate_codecs(options.data, options.codecs), indent=1))

@@ -1,15 +1,29 @@
 """`jova generate`: a prompt, and perhaps a picture, sound or video, becomes a clip."""
 
+import math
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ..config import JoVAError
-from ..media import fit_image, read_audio, read_audio_native, read_image, read_video, write_clip
+from ..files import check_target
+from ..media import (
+    MAX_SCALE,
+    PICTURE_SUFFIXES,
+    fit_image,
+    probe,
+    read_audio,
+    read_audio_native,
+    read_image,
+    read_video,
+    write_clip,
+)
 from ..pipeline import (
+    MAX_SECONDS,
     Clip,
     Generator,
     Given,
@@ -19,11 +33,11 @@ from ..pipeline import (
     load_generator,
 )
 from ..prompt import Prompt, describe_unknown, estimate_seconds, parse_prompt
+from ..timeline import Timeline
 from .console import Bar, note, result
 
 DEFAULT_SECONDS = 2.0
 SILENCE = 1e-3  # RMS below -60 dBFS
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -45,7 +59,7 @@ def add_options(parser: ArgumentParser) -> None:
     add("--cfg-video", type=float, default=defaults.cfg_video, help=f"{defaults.cfg_video:g}")
     add("--cfg-audio", type=float, default=defaults.cfg_audio, help=f"{defaults.cfg_audio:g}")
     add("--shift", type=float, help="timestep shift; default is the checkpoint's")
-    add("--scale", type=int, default=4, help="enlarge the picture for viewing (default 4)")
+    add("--scale", type=int, default=4, help="enlarge for viewing (default 4); not with --video")
     add("--checkpoint", type=Path, help="another JoVA checkpoint than the bundled mini")
     add("--codecs", type=Path, help="other codecs than the bundled ones")
 
@@ -98,47 +112,75 @@ def _prompt(options: Namespace) -> Prompt:
 def _check_output(options: Namespace) -> None:
     """Find out what cannot be written before the work, not after it."""
     target: Path = options.output
-    allowed = (".mp4", *IMAGE_SUFFIXES)
+    allowed = (".mp4", *PICTURE_SUFFIXES)
     if target.suffix.lower() not in allowed:
         raise JoVAError(f"The output {target} ends in none of {', '.join(allowed)}; rename it.")
-    if not target.parent.is_dir():
-        raise JoVAError(f"The folder {target.parent} does not exist; make it first.")
-    if not 1 <= options.scale <= 16:
-        raise JoVAError(f"--scale is {options.scale}; give a whole number from 1 to 16.")
+    for name in ("seconds", "audio", "video"):
+        if _is_image(options) and getattr(options, name) is not None:
+            raise JoVAError(
+                f"{target} is a picture, so --{name} makes no sense; leave it away or write a .mp4."
+            )
+    check_target(target)
+    if not 1 <= options.scale <= MAX_SCALE:
+        raise JoVAError(f"--scale is {options.scale}; give a whole number from 1 to {MAX_SCALE}.")
 
 
 def _read_given(options: Namespace, generator: Generator, prompt: Prompt) -> tuple[_Material, int]:
     line, spec = generator.timeline, generator.config.video
-    material, seconds = _Material(), options.seconds
-    if seconds is not None:
-        clip_frames(line, seconds)
+    material, frames = _Material(), None
+    if options.seconds is not None:
+        frames = clip_frames(line, options.seconds)
     image = audio = video = None
     if options.image is not None:
         image = fit_image(read_image(options.image), spec.height, spec.width)
     if options.audio is not None:
         material.sound = read_audio_native(options.audio)
         audio = read_audio(options.audio, line.sample_rate)
-        seconds = seconds or min(len(audio) / line.sample_rate, 20.0)
-        if len(audio) == 0 or float(audio.square().mean().sqrt()) < SILENCE:
+        frames = frames or _cover(line, Fraction(len(audio), line.sample_rate))
+        if float(audio.square().mean().sqrt()) < SILENCE:
             note("The given sound is silent, so the mouth stays closed.")
     if options.video is not None:
-        limit = clip_frames(line, seconds or 20.0)
-        material.film = read_video(options.video, fps=spec.fps, max_frames=limit)
-        count = (len(material.film) - 1) // line.temporal_ratio * line.temporal_ratio + 1
-        material.film = material.film[:count]
-        seconds = float(line.seconds(count))
+        material.film = _read_film(options.video, line, frames)
+        frames = len(material.film)
         video = torch.stack([fit_image(f, spec.height, spec.width) for f in material.film])
     material.given = Given(image=image, audio=audio, video=video)
-    needed = estimate_seconds(prompt.transcript)
-    if seconds is None:
-        seconds = 1 / float(spec.fps) if _is_image(options) else max(DEFAULT_SECONDS, needed)
-    elif needed > seconds + 0.5 and not _is_image(options):
+    frames = frames or _needed_frames(options, line, prompt)
+    needed, seconds = estimate_seconds(prompt.transcript), float(line.seconds(frames))
+    if needed > seconds + 0.5 and not _is_image(options):
         note(f"The words need about {needed:.1f} s; a clip of {seconds:.1f} s cuts them short.")
-    return material, clip_frames(line, seconds)
+    return material, frames
+
+
+def _read_film(path: Path, line: Timeline, frames: int | None) -> Tensor:
+    """As many frames as fill whole latents, at most `frames`; says what is left out or missing."""
+    limit = frames or clip_frames(line, MAX_SECONDS)
+    film = read_video(path, fps=line.fps, max_frames=limit)
+    film = film[: (len(film) - 1) // line.temporal_ratio * line.temporal_ratio + 1]
+    there, used = float(probe(path).video.seconds), float(line.seconds(len(film)))
+    if len(film) < (frames or 0) or (frames is None and there - used > 1 / line.fps):
+        note(f"The given video lasts {there:.2f} s; the clip gets {used:.2f} s.")
+    return film
+
+
+def _cover(line: Timeline, seconds: Fraction) -> int:
+    """The shortest legal frame count that holds the sound (but a quarter of a frame of it)."""
+    frames = math.ceil(min(seconds, Fraction(MAX_SECONDS)) * line.fps - Fraction(1, 4))
+    return line.frames(line.latent_of_frame(max(frames, 1) - 1) + 1)
+
+
+def _needed_frames(options: Namespace, line: Timeline, prompt: Prompt) -> int:
+    """Length where nothing sets it: one frame for a picture, else what the words need.
+
+    Whole seconds, because those are the lengths that the mini was trained on.
+    """
+    if _is_image(options):
+        return 1
+    needed = estimate_seconds(prompt.transcript)
+    return clip_frames(line, max(DEFAULT_SECONDS, math.ceil(needed)))
 
 
 def _is_image(options: Namespace) -> bool:
-    return options.output.suffix.lower() in IMAGE_SUFFIXES
+    return options.output.suffix.lower() in PICTURE_SUFFIXES
 
 
 def _write(

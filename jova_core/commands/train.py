@@ -14,7 +14,8 @@ from ..model.checkpoint import load_jova
 from ..pipeline import MINI_CODECS
 from ..training.loop import train
 from ..training.settings import TrainSettings
-from .console import result
+from .console import note, result
+from .threads import add_threads, use_threads
 
 # Settings that have an option of the same name.
 _OPTIONS = {
@@ -41,12 +42,12 @@ def add_options(parser: ArgumentParser) -> None:
     """The options of `jova train`."""
     parser.add_argument("data", type=Path, help="folder that `jova data encode` filled")
     parser.add_argument("out", type=Path, help="folder for log, state and checkpoint")
-    parser.add_argument("--preset", default="mini", help=f"one of {', '.join(PRESETS)}")
-    parser.add_argument("--init-from", type=Path, help="start from these weights")
+    parser.add_argument("--preset", help=f"one of {', '.join(PRESETS)} (default mini)")
+    parser.add_argument("--init-from", type=Path, help="start from these weights, in their shape")
     parser.add_argument("--resume", action="store_true", help="continue the run in `out`")
-    parser.add_argument("--codecs", type=Path, default=MINI_CODECS)
+    parser.add_argument("--codecs", type=Path, help="that encoded the data (default: the mini's)")
     parser.add_argument("--minutes", type=float, help="save and stop after this time")
-    parser.add_argument("--threads", type=int, help="CPU threads")
+    add_threads(parser)
     parser.add_argument("--no-compile", action="store_true", help="run without torch.compile")
     hints, defaults = get_type_hints(TrainSettings), TrainSettings()
     for name, words in _OPTIONS.items():
@@ -57,12 +58,17 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> None:
     """Train. Raises JoVAError."""
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    use_threads(options)
+    if options.minutes is not None and not options.minutes > 0:
+        raise JoVAError(f"--minutes is {options.minutes:g}; give a time above 0.")
     chosen = {n: getattr(options, n) for n in _OPTIONS if getattr(options, n) is not None}
     settings = TrainSettings(**chosen, compile=not options.no_compile)
     notes = {}
     if options.init_from is not None:
+        if options.preset is not None or options.codecs is not None:
+            note(
+                "--init-from brings its own shape and statistics: --preset and --codecs do nothing."
+            )
         start = load_jova(options.init_from)
         config = start.config
         notes["samples_before"] = int(start.notes.get("samples", 0))
@@ -83,11 +89,10 @@ def run(options: Namespace) -> None:
 
 
 def _fresh_config(options: Namespace) -> JoVAConfig:
-    if options.preset not in PRESETS:
-        raise JoVAError(
-            f"The preset {options.preset!r} is unknown; allowed are {', '.join(PRESETS)}."
-        )
-    config, stats = PRESETS[options.preset], load_codecs(options.codecs).stats
+    preset = options.preset or "mini"
+    if preset not in PRESETS:
+        raise JoVAError(f"The preset {preset!r} is unknown; allowed are {', '.join(PRESETS)}.")
+    config, stats = PRESETS[preset], load_codecs(options.codecs or MINI_CODECS).stats
     return replace(
         config,
         video=replace(config.video, mean=_values(stats.video_mean), std=_values(stats.video_std)),

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..config import JoVAError
 
-_MAX_SCALE = 16
+MAX_SCALE = 16
 _MAX_CHANNELS = 8
 
 
@@ -31,10 +31,9 @@ def check_clip(frames: Tensor, fps: Fraction | int, scale: int) -> tuple[Tensor,
             f"The frame rate {fps!r} is not possible; "
             "give a whole number or a Fraction from 1 to 1000."
         )
-    if isinstance(scale, bool) or not isinstance(scale, int) or not 1 <= scale <= _MAX_SCALE:
+    if isinstance(scale, bool) or not isinstance(scale, int) or not 1 <= scale <= MAX_SCALE:
         raise JoVAError(
-            f"The enlargement {scale!r} is not possible; "
-            f"give a whole number from 1 to {_MAX_SCALE}."
+            f"The enlargement {scale!r} is not possible; give a whole number from 1 to {MAX_SCALE}."
         )
     return frames, Fraction(fps)
 

@@ -14,18 +14,8 @@ from torch import Tensor
 from ..config import JoVAError
 from ..files import existing_file
 from .ffmpeg import ffmpeg_reason, input_arguments, run_ffmpeg
-from .probe import MediaInfo, probe
+from .probe import probe
 from .resample import resample
-
-__all__ = [
-    "MediaInfo",
-    "fit_image",
-    "probe",
-    "read_audio",
-    "read_audio_native",
-    "read_image",
-    "read_video",
-]
 
 _PICTURES = "a picture (.png, .jpg, .webp, .bmp, .tif, .gif)"
 _PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")

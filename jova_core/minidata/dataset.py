@@ -2,7 +2,6 @@
 
 import json
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..config import JoVAError
+from ..files import read_tensors, staged, write_problem
 from .animate import animate
 from .character import SIZE, draw_character
 from .script import FPS, captions, write_script
@@ -98,7 +98,10 @@ def make_mini(
     root = Path(root)
     if (root / "dataset.json").exists():
         raise JoVAError(f"{root} already holds a data set; give another folder or delete it.")
-    (root / "clips").mkdir(parents=True, exist_ok=True)
+    try:
+        (root / "clips").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_problem(root / "clips", error.errno, error.strerror or str(error)) from error
     held_out = held_out_pairs(seed)
     job = _Job(root=root, seed=seed, train_clips=clips, held_out=held_out, bank=make_bank())
     total = clips + held_out_clips
@@ -131,15 +134,23 @@ def load_dataset(path: Path) -> Dataset:
         )
     try:
         raw = json.loads(index.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise JoVAError(
             f"{index} is no valid JSON ({error}); render the data set again."
         ) from error
-    if raw.get("format") != FORMAT:
+    found = raw.get("format") if isinstance(raw, dict) else None
+    if found != FORMAT:
         raise JoVAError(
-            f"{index} has format {raw.get('format')!r}; this version reads {FORMAT!r}, "
+            f"{index} has format {found!r}; this version reads {FORMAT!r}, "
             "so render the data set again."
         )
+    try:
+        return _dataset(path, raw)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise JoVAError(f"{index} is damaged ({error}); render the data set again.") from error
+
+
+def _dataset(root: Path, raw: dict) -> Dataset:
     clips = tuple(
         ClipInfo(**{**clip, "words": tuple(WordTime(**word) for word in clip["words"])})
         for clip in raw["clips"]
@@ -149,17 +160,13 @@ def load_dataset(path: Path) -> Dataset:
         word_pairs=tuple(tuple(pair) for pair in raw["held_out"]["word_pairs"]),
     )
     sizes = {key: raw[key] for key in ("seed", "fps", "sample_rate", "height", "width")}
-    return Dataset(root=path, clips=clips, held_out=held_out, **sizes)
+    return Dataset(root=root, clips=clips, held_out=held_out, **sizes)
 
 
 def load_clip(dataset: Dataset, info: ClipInfo) -> "dict[str, Tensor]":
     """A clip: frames uint8 [F, H, W, 3], audio [1000 F], lips [F, 2] px, mouth_box [F, 4] px."""
-    from safetensors.torch import load_file
-
     path = clip_path(dataset.root, info.id)
-    if not path.is_file():
-        raise JoVAError(f"{path} is missing; render the data set again.")
-    return load_file(path)
+    return read_tensors(path, "clip", "a whole data set, or render it again")[0]
 
 
 def clip_path(root: Path, clip_id: str) -> Path:
@@ -220,7 +227,8 @@ def _render_clip(job: _Job, index: int) -> ClipInfo:
             for word, start, end in zip(script.words, script.starts, script.ends, strict=True)
         ),
     )
-    _replace(clip_path(job.root, info.id), save(tensors))
+    with staged(clip_path(job.root, info.id)) as temporary:
+        temporary.write_bytes(save(tensors))
     return info
 
 
@@ -228,11 +236,5 @@ def _write_index(dataset: Dataset) -> None:
     fields = asdict(dataset)
     del fields["root"]
     text = json.dumps({"format": FORMAT, **fields}, indent=1, ensure_ascii=False)
-    _replace(dataset.root / "dataset.json", text.encode())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Writes a file whole: to a temporary name beside it, then moved into place."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    with staged(dataset.root / "dataset.json") as temporary:
+        temporary.write_bytes(text.encode())

@@ -25,7 +25,7 @@ WORDS = (
 # The shares of design section 5: at least 10 % of hair × background, 20 % of ordered word pairs.
 HELD_OUT_HAIR_BACKGROUND = 5
 HELD_OUT_WORD_PAIRS = 320
-# Mixed into the seed so that the split and the clips never share a random stream.
+# Stands where clips have their number, so only clip 24301 would share the split's random stream.
 SPLIT_STREAM = 0x5EED
 
 

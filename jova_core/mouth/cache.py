@@ -5,7 +5,6 @@ Legend: F frames, T video latents, h and w latent rows and columns.
 
 import json
 import multiprocessing
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -14,11 +13,11 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from ..config import JoVAError
+from ..files import read_tensors, staged
 from .landmarks import LipDetector, find_landmarker
 from .masks import box_iou, latent_mask
 
@@ -64,6 +63,8 @@ def cache_masks(
     any face) also stands in the file's metadata. `progress(done, total)` is called after each
     batch. JoVAError if the landmark model or the data set's clips are missing.
     """
+    if workers < 1:
+        raise JoVAError(f"{workers} workers cannot find mouths; give 1 or more.")
     model = find_landmarker(model_path)
     files = [Path(dataset.root) / "clips" / f"{clip.id}.safetensors" for clip in dataset.clips]
     batches = [files[i : i + BATCH] for i in range(0, len(files), BATCH)]
@@ -81,24 +82,15 @@ def cache_masks(
     return summary
 
 
-def load_masks(path: str | Path) -> dict[str, Tensor]:
-    """Masks by clip id, uint8 [T, H/8, W/8], as `cache_masks` wrote them."""
-    masks_summary(path)
-    return load_file(path)
-
-
-def masks_summary(path: str | Path) -> dict:
-    """Summary that stands in a mask file; JoVAError if the file is not one."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-    except Exception as error:
+def load_masks(path: str | Path) -> tuple[dict[str, Tensor], dict]:
+    """Masks by clip id, uint8 [T, H/8, W/8], and the summary, as `cache_masks` wrote them."""
+    masks, about = read_tensors(path, "mouth masks", "a file that `jova data encode` wrote")
+    if about.get("format") != FORMAT:
         raise JoVAError(
-            f"{path} is not a readable file of mouth masks ({error}): make it with `jova data`."
-        ) from error
-    if metadata.get("format") != FORMAT:
-        raise JoVAError(f"{path} holds no mouth masks: its format is {metadata.get('format')}.")
-    return json.loads(metadata["summary"])
+            f"{path} holds no mouth masks (its format is {about.get('format')}); make them with "
+            "`jova data encode`."
+        )
+    return masks, json.loads(about["summary"])
 
 
 def summarise(results: Sequence[ClipMask], *, every: int) -> dict:
@@ -127,9 +119,7 @@ def _measure_batch(
 def _measure_clip(
     detector: LipDetector, file: Path, height: int, width: int, every: int
 ) -> ClipMask:
-    if not file.is_file():
-        raise JoVAError(f"The clip {file} is missing: make the data set again.")
-    clip = load_file(file)
+    clip, _ = read_tensors(file, "clip", "a clip of the data set, or render it again")
     track = detector.detect(clip["frames"], every=every)
     looked_at = len(range(0, len(track.measured), every))
     iou = float("nan")
@@ -144,11 +134,6 @@ def _measure_clip(
 
 
 def _write(results: Sequence[ClipMask], summary: dict, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     metadata = {"format": FORMAT, "summary": json.dumps(summary)}
-    try:
+    with staged(path) as temporary:
         save_file({r.clip: r.mask.contiguous() for r in results}, temporary, metadata)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

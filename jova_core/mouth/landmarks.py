@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..config import JoVAError
+from ..files import existing_file
 
 MODEL_VARIABLE = "JOVA_FACE_LANDMARKER"
 MODEL_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
@@ -53,12 +54,8 @@ def find_landmarker(path: str | Path | None = None) -> Path:
             "No face landmark model is set: point the environment variable "
             f"{MODEL_VARIABLE} to MediaPipe's face_landmarker.task (sha256 {MODEL_SHA256[:12]}...)."
         )
-    file = Path(chosen)
-    if not file.is_file():
-        raise JoVAError(
-            f"The face landmark model {file} does not exist: set {MODEL_VARIABLE} to the path of "
-            "MediaPipe's face_landmarker.task."
-        )
+    allowed = f"MediaPipe's face_landmarker.task in the environment variable {MODEL_VARIABLE}"
+    file = existing_file(chosen, "face landmark model", allowed)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     if digest != MODEL_SHA256:
         raise JoVAError(

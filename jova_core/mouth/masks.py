@@ -67,11 +67,6 @@ def box_iou(first: Tensor, second: Tensor) -> Tensor:
     return torch.where(unknown, torch.full_like(iou, float("nan")), iou)
 
 
-def mask_share(mask: Tensor) -> float:
-    """Share of the latent cells [T, h, w] that the mask covers, 0 to 1."""
-    return float(mask.float().mean())
-
-
 def _area(boxes: Tensor) -> Tensor:
     return (boxes[..., 2:] - boxes[..., :2]).clamp(min=0).prod(dim=-1)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..config import JoVAError
 from ..minidata.dataset import ClipInfo, Dataset
 from ..minidata.vocabulary import BACKGROUNDS, HAIRS, SHIRTS, SKINS, VOICES
-from ..prompt import Prompt
+from ..prompt import Prompt, normalise_words
 from .judges import spread
 
 # The published wording of the captions (vocabulary.video_caption and audio_caption).
@@ -32,7 +32,7 @@ class Case:
     @property
     def words(self) -> list[str]:
         """The words that should be heard, in order."""
-        return self.prompt.transcript.lower().split()
+        return normalise_words(self.prompt.transcript)
 
     @property
     def looks(self) -> dict[str, str | None]:

@@ -1,18 +1,17 @@
 """The judges of `jova eval-mini`: recogniser, looks and voices, trained once and kept in a file."""
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..config import JoVAError
+from ..files import read_tensors, staged
 from ..minidata.dataset import ClipInfo, Dataset, load_clip
 from ..minidata.vocabulary import BACKGROUNDS, HAIRS, SHIRTS, SKINS, VOICES, WORDS
 from .attributes import LookClassifier, VoiceClassifier, thumbnails, train_looks, train_voices
@@ -123,7 +122,6 @@ def accuracy(judges: Judges, dataset: Dataset, clips: Sequence[ClipInfo]) -> dic
 
 def save_judges(judges: Judges, path: str | Path) -> None:
     """Write the judges as safetensors; words, classes and figures stand in the metadata."""
-    path = Path(path)
     tensors = {
         f"{part}.{name}": value.contiguous()
         for part, module in judges.parts().items()
@@ -135,27 +133,23 @@ def save_judges(judges: Judges, path: str | Path) -> None:
         "voices": judges.voices.voices,
         "figures": dict(judges.figures),
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with staged(Path(path)) as temporary:
         save_file(tensors, temporary, {"format": FORMAT, "judges": json.dumps(about)})
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_judges(path: str | Path) -> Judges:
     """Read judges; JoVAError if the file is none of ours or damaged."""
     try:
-        with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {})["judges"])
+        tensors, metadata = read_tensors(path, "judges", "judges that `jova eval-mini` trained")
+        about = json.loads(metadata["judges"])
         judges = Judges(
             recogniser=WordRecogniser(about["words"]),
             looks=LookClassifier(about["classes"]),
             voices=VoiceClassifier(about["voices"]),
             figures=about["figures"],
         )
-        _fill(judges, load_file(path))
-    except Exception as error:
+        _fill(judges, tensors)
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise JoVAError(
             f"{path} is not a readable file of judges ({error}): delete it, "
             "the next evaluation trains new ones."

@@ -178,3 +178,7 @@ def test_unreadable_indexes_say_what_to_do(tmp_path):
     index.write_text('{"format": "other"}')
     with pytest.raises(JoVAError, match="format 'other'"):
         load_dataset(tmp_path)
+    for text in ("[]", '{"format": "jova-clips-1"}', '{"format": "jova-clips-1", "clips": [1]}'):
+        index.write_text(text)
+        with pytest.raises(JoVAError, match="render the data set again"):
+            load_dataset(tmp_path)

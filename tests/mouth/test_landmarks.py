@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from jova_core.config import JoVAError
 from jova_core.mouth import box_iou, detect_lips, find_landmarker
-from jova_core.mouth.cache import cache_masks, load_masks, masks_summary
+from jova_core.mouth.cache import cache_masks, load_masks
 from jova_core.mouth.landmarks import MODEL_VARIABLE, fill_gaps
 
 SHARED = Path(os.environ.get("JOVA_SHARED", Path(__file__).parents[3] / "shared"))
@@ -124,11 +124,11 @@ class FakeDataset:
 def test_masks_of_a_data_set_are_cached_with_a_summary(tmp_path):
     out = tmp_path / "masks.safetensors"
     summary = cache_masks(FakeDataset(tmp_path), out, workers=1, model_path=MODEL)
-    masks = load_masks(out)
+    masks, stored = load_masks(out)
     assert masks["face"].shape == (3, 12, 12)
     assert masks["face"].any()
     assert not masks["empty"].any()
-    assert summary == masks_summary(out)
+    assert summary == stored
     assert summary["found"] == 0.5
     assert summary["iou"] > 0.6
     assert summary["without_face"] == ["empty"]

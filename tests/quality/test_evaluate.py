@@ -146,6 +146,9 @@ def test_cases_come_from_held_out_clips_or_a_file(dataset, tmp_path):
     assert [case.clip.id for case in cases] == ["000008", "000010", "000013"]
     assert cases[2].looks == {"skin": "pale", "hair": "red", "shirt": None, "background": "pink"}
     assert cases[0].voice == "deep"
+    assert Case(prompt=Prompt(transcript="Hello, 3 cats!"), frames=33).words == [
+        *("hello", "three", "cats")
+    ]
     entry = {"video_caption": "a tan face", "audio_caption": "", "transcript": "no", "frames": 49}
     file = tmp_path / "prompts.json"
     file.write_text(json.dumps([entry]))
