@@ -32,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except JoVAError as error:
         note(str(error))
         return 2
+    except OSError as error:
+        note(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.")
+        return 2
     except KeyboardInterrupt:
         note("Stopped.")
         return 130

@@ -22,12 +22,13 @@ from .timeline import Timeline
 
 WEIGHTS = Path(__file__).parent / "weights"
 MINI, MINI_CODECS = WEIGHTS / "jova_mini.safetensors", WEIGHTS / "jova_mini_codecs.safetensors"
+# Ours: five times the longest clip that the mini was trained on.
 MAX_SECONDS = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleSettings:
-    """How a clip is sampled. Defaults are those measured best for JoVA-mini."""
+    """How a clip is sampled. Defaults are ours."""
 
     steps: int = 30
     solver: str = "euler"
@@ -76,7 +77,7 @@ class Clip:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Generator:
+class JoVAPipeline:
     """A loaded JoVA with its codecs and text encoder."""
 
     model: JoVA
@@ -100,18 +101,24 @@ class Generator:
         return self.encoder.vocabulary
 
 
-def load_generator(checkpoint: Path | None = None, codecs: Path | None = None) -> Generator:
+def load_pipeline(checkpoint: Path | None = None, codecs: Path | None = None) -> JoVAPipeline:
     """The bundled JoVA-mini, or the given files, in fp32 on the CPU."""
-    loaded = load_jova(checkpoint or MINI)
+    checkpoint, codecs = checkpoint or MINI, codecs or MINI_CODECS
+    loaded, loaded_codecs = load_jova(checkpoint), load_codecs(codecs)
     if "vocabulary" not in loaded.notes:
         raise JoVAError(
             f"{checkpoint} carries no vocabulary, so its prompts cannot be encoded; "
             "give a checkpoint that `jova train` wrote."
         )
+    if not loaded_codecs.stats.fit(loaded.config):
+        raise JoVAError(
+            f"{checkpoint} was not trained with the codecs {codecs}: their latent statistics "
+            "differ; give the codecs that encoded its data."
+        )
     vocabulary = Vocabulary.from_dict(loaded.notes["vocabulary"])
-    return Generator(
+    return JoVAPipeline(
         model=loaded.model(),
-        codecs=load_codecs(codecs or MINI_CODECS),
+        codecs=loaded_codecs,
         encoder=MiniTextEncoder(vocabulary, loaded.config.text[0].max_tokens),
         notes=loaded.notes,
     )
@@ -128,7 +135,7 @@ def clip_frames(timeline: Timeline, seconds: float) -> int:
 
 @torch.inference_mode()
 def generate(
-    generator: Generator,
+    pipeline: JoVAPipeline,
     prompt: Prompt,
     frames: int,
     settings: SampleSettings,
@@ -141,9 +148,9 @@ def generate(
     `progress(step, steps)` is called before each step. The same seed gives the same noise on any
     machine and the same latents on one machine with the same thread count.
     """
-    start = _encode(generator, frames, given or Given())
-    latents = _sample(generator, prompt, frames, settings, start=start, progress=progress)
-    return decode(generator, latents, frames)
+    start = _encode(pipeline, frames, given or Given())
+    latents = _sample(pipeline, prompt, frames, settings, start=start, progress=progress)
+    return decode(pipeline, latents, frames)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,8 +163,8 @@ class _Start:
     image: bool
 
 
-def _encode(generator: Generator, frames: int, given: Given) -> _Start:
-    line, codecs = generator.timeline, generator.codecs
+def _encode(pipeline: JoVAPipeline, frames: int, given: Given) -> _Start:
+    line, codecs = pipeline.timeline, pipeline.codecs
     video_given = torch.zeros(line.video_latents(frames), dtype=torch.bool)
     video = audio = None
     pictures = given.video if given.image is None else given.image[None]
@@ -174,7 +181,7 @@ def _encode(generator: Generator, frames: int, given: Given) -> _Start:
         samples = line.audio_samples(frames)
         wave = torch.nn.functional.pad(given.audio, (0, max(0, samples - len(given.audio))))
         audio = codecs.audio.encode(wave[None, :samples])[..., : line.audio_latents(frames)]
-    known = normalise(generator.config, AVLatents(video=video, audio=audio))
+    known = normalise(pipeline.config, AVLatents(video=video, audio=audio))
     return _Start(
         known=known,
         video_given=video_given,
@@ -184,7 +191,7 @@ def _encode(generator: Generator, frames: int, given: Given) -> _Start:
 
 
 def _sample(
-    generator: Generator,
+    pipeline: JoVAPipeline,
     prompt: Prompt,
     frames: int,
     settings: SampleSettings,
@@ -192,11 +199,11 @@ def _sample(
     start: _Start,
     progress: Callable[[int, int], None] | None,
 ) -> AVLatents:
-    config = generator.config
-    size = _size(generator, start)
+    config = pipeline.config
+    size = _size(pipeline, start)
     shapes = latent_shapes(config, frames, height=size[0], width=size[1])
     x = _keep_known(draw_noise(*shapes, settings.seed), start)
-    text = generator.encoder.encode([prompt, Prompt()])
+    text = pipeline.encoder.encode([prompt, Prompt()])
     image = torch.zeros(shapes[0])
     mask = torch.zeros(1, 1, *shapes[0][2:])
     if start.image:
@@ -209,7 +216,7 @@ def _sample(
         pair = x.map(lambda part: torch.cat((part, part)))
         t_video = (1000 * sigma * made_video)[None].repeat(2, 1)
         t_audio = torch.full((2,), 1000 * sigma * made_audio)
-        out = generator.model(pair, t_video, t_audio, both)
+        out = pipeline.model(pair, t_video, t_audio, both)
         guided = classifier_free(
             out.map(lambda v: v[:1]),
             out.map(lambda v: v[1:]),
@@ -229,9 +236,9 @@ def _sample(
     return SOLVERS[settings.solver](velocity, x, sigmas, report)
 
 
-def _size(generator: Generator, start: _Start) -> tuple[int, int]:
+def _size(pipeline: JoVAPipeline, start: _Start) -> tuple[int, int]:
     """Height and width in pixels: those of the given picture, else the trained ones."""
-    video, spec = start.known.video, generator.config.video
+    video, spec = start.known.video, pipeline.config.video
     if video is None:
         return spec.height, spec.width
     return video.shape[3] * spec.spatial_ratio, video.shape[4] * spec.spatial_ratio
@@ -246,14 +253,14 @@ def _keep_known(noise: AVLatents, start: _Start) -> AVLatents:
 
 
 @torch.inference_mode()
-def decode(generator: Generator, latents: AVLatents, frames: int) -> Clip:
+def decode(pipeline: JoVAPipeline, latents: AVLatents, frames: int) -> Clip:
     """Latents as sampled → a clip whose sound lasts exactly as long as its `frames` pictures."""
-    raw = denormalise(generator.config, latents)
+    raw = denormalise(pipeline.config, latents)
     for name, part in (("video", raw.video), ("audio", raw.audio)):
         if not torch.isfinite(part).all():
             raise JoVAError(f"The {name} latents hold NaN or infinity; lower the guidance scale.")
-    pixels = generator.codecs.video.decode(raw.video)[0]
-    wave = generator.codecs.audio.decode(raw.audio)[0]
+    pixels = pipeline.codecs.video.decode(raw.video)[0]
+    wave = pipeline.codecs.audio.decode(raw.audio)[0]
     pictures = ((pixels + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 3, 0)
-    sound = wave[: generator.timeline.audio_samples(frames)].clamp(-1, 1)
+    sound = wave[: pipeline.timeline.audio_samples(frames)].clamp(-1, 1)
     return Clip(frames=pictures.contiguous(), audio=sound, latents=latents)

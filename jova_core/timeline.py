@@ -1,7 +1,7 @@
 """Time as a type: seconds, frames, video latents, audio samples and audio latents, exactly.
 
 Everything that lasts is counted here and nowhere else, in fractions; floats appear only in
-positions for RoPE. `js/lib/timeline.js` says the same in the browser.
+positions for RoPE.
 """
 
 import math

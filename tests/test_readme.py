@@ -8,7 +8,7 @@ import pytest
 
 from jova_core.__main__ import COMMANDS, main
 from jova_core.media import probe
-from jova_core.pipeline import MINI, load_generator
+from jova_core.pipeline import MINI, load_pipeline
 from jova_core.prompt import describe_unknown, parse_prompt
 
 ROOT = Path(__file__).parents[1]
@@ -34,7 +34,7 @@ def test_the_first_command_makes_a_playable_clip(tmp_path, monkeypatch):
 
 @needs_mini
 def test_the_prompts_it_shows_use_known_words():
-    vocabulary = load_generator().vocabulary
+    vocabulary = load_pipeline().vocabulary
     shown = re.findall(r"```text\n(<Video Caption>.+?)\n```", README)
     shown.append(shlex.split(block("run").split("&&")[-1])[2])
     for prompt in shown:

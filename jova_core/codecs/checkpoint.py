@@ -1,17 +1,15 @@
 """Both codecs, their latent statistics and small extra tables in one safetensors file, in bf16."""
 
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..config import JoVAError
+from ..config import JoVAConfig, JoVAError
+from ..files import read_tensors, staged
 from .audio import AudioCodecConfig, MiniAudioCodec
 from .video import MiniVideoCodec, VideoCodecConfig
 
@@ -26,6 +24,31 @@ class LatentStats:
     video_std: Tensor
     audio_mean: Tensor
     audio_std: Tensor
+
+    def to_json(self) -> str:
+        """One JSON object; `from_json` gives equal statistics."""
+        return json.dumps({name: value.tolist() for name, value in vars(self).items()})
+
+    @staticmethod
+    def from_json(text: str) -> "LatentStats":
+        """The inverse of `to_json`; other text gives empty statistics, which fit no config."""
+        try:
+            return LatentStats(**{k: torch.tensor(v) for k, v in json.loads(text).items()})
+        except (TypeError, ValueError, AttributeError):
+            return LatentStats(**dict.fromkeys(LatentStats.__dataclass_fields__, torch.empty(0)))
+
+    def fit(self, config: JoVAConfig) -> bool:
+        """Whether a checkpoint with this config was trained on latents with these statistics."""
+        pairs = (
+            (config.video.mean, self.video_mean),
+            (config.video.std, self.video_std),
+            (config.audio.mean, self.audio_mean),
+            (config.audio.std, self.audio_std),
+        )
+        return all(
+            len(told) == len(own) and torch.allclose(torch.tensor(told), own, atol=1e-4)
+            for told, own in pairs
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,17 +78,10 @@ def save_codecs(
         "format": FORMAT,
         "video": video.arguments(),
         "audio": audio.arguments(),
-        "stats": {name: value.tolist() for name, value in vars(stats).items()},
+        "stats": json.loads(stats.to_json()),
     }
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        save_file(tensors, part, metadata={"jova": json.dumps(about)})
-        part.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise JoVAError(f"could not write the codecs to {path}: {error}") from error
-    finally:
-        part.unlink(missing_ok=True)
+    with staged(Path(path)) as temporary:
+        save_file(tensors, temporary, metadata={"jova": json.dumps(about)})
 
 
 def load_codecs(path: Path | str) -> MiniCodecs:
@@ -73,10 +89,16 @@ def load_codecs(path: Path | str) -> MiniCodecs:
 
     Raises JoVAError with one sentence on a missing, truncated or foreign file.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise JoVAError(f"no codec file at {path}; give the path of a jova_mini_codecs.safetensors")
-    about, tensors = _read(path)
+    tensors, metadata = read_tensors(path, "codec", "a jova_mini_codecs.safetensors")
+    try:
+        about = json.loads(metadata.get("jova", "{}"))
+    except ValueError:
+        about = {}
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise JoVAError(
+            f"{path} is not a codec file of this program ({FORMAT}); "
+            "give a jova_mini_codecs.safetensors."
+        )
     try:
         video = MiniVideoCodec(VideoCodecConfig(**about["video"]))
         audio = MiniAudioCodec(AudioCodecConfig(**about["audio"]))
@@ -92,20 +114,6 @@ def load_codecs(path: Path | str) -> MiniCodecs:
     for codec in (video, audio):
         codec.eval().requires_grad_(False)
     return MiniCodecs(video=video, audio=audio, stats=stats, extra=extra)
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {}).get("jova", "{}"))
-            if not isinstance(about, dict) or about.get("format") != FORMAT:
-                raise JoVAError(
-                    f"{path} is not a codec file of this program ({FORMAT}); "
-                    "give a jova_mini_codecs.safetensors"
-                )
-            return about, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, json.JSONDecodeError) as error:
-        raise JoVAError(f"{path} is truncated or not a safetensors file: {error}") from None
 
 
 def _bf16(prefix: str, codec: nn.Module) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from ..files import check_target, staged
 from ..flow.schedule import simple_sigmas
 from ..minidata.dataset import load_dataset
 from ..mouth.landmarks import find_landmarker
-from ..pipeline import MINI_CODECS, Clip, SampleSettings, generate, load_generator
+from ..pipeline import MINI_CODECS, Clip, SampleSettings, generate, load_pipeline
 from ..prompt import Prompt
 from ..quality.cases import read_cases
 from ..quality.evaluate import evaluate
@@ -50,25 +50,25 @@ def run(options: Namespace) -> None:
     dataset = load_dataset(options.data)
     cases = None if options.prompts is None else read_cases(options.prompts)[: options.limit]
     base = _sampling(options)
-    generator = load_generator(options.checkpoint, options.codecs)
+    pipeline = load_pipeline(options.checkpoint, options.codecs)
     find_landmarker()
     judges = judges_for(dataset, report=_report)
 
     def make(prompt: Prompt, frames: int, seed: int) -> Clip:
-        return generate(generator, prompt, frames, SampleSettings(**base, seed=seed))
+        return generate(pipeline, prompt, frames, SampleSettings(**base, seed=seed))
 
     with Bar("evaluate", "clip") as progress:
         figures = evaluate(
             make,
             dataset,
-            generator.codecs,
+            pipeline.codecs,
             judges,
             limit=options.limit or HELD_OUT_PROMPTS,
             prompts=cases,
             seed=options.seed,
             progress=progress,
         )
-    figures |= {"samples": generator.notes.get("samples"), "settings": base}
+    figures |= {"samples": pipeline.notes.get("samples"), "settings": base}
     if options.json is not None:
         with staged(options.json) as temporary:
             temporary.write_text(json.dumps(figures, indent=1), encoding="utf-8")

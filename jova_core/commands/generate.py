@@ -25,12 +25,12 @@ from ..media import (
 from ..pipeline import (
     MAX_SECONDS,
     Clip,
-    Generator,
     Given,
+    JoVAPipeline,
     SampleSettings,
     clip_frames,
     generate,
-    load_generator,
+    load_pipeline,
 )
 from ..prompt import Prompt, describe_unknown, estimate_seconds, parse_prompt
 from ..timeline import Timeline
@@ -76,14 +76,14 @@ def run(options: Namespace) -> None:
         seed=options.seed,
     )
     _check_output(options)
-    generator = load_generator(options.checkpoint, options.codecs)
-    unknown = describe_unknown(prompt, generator.vocabulary)
+    pipeline = load_pipeline(options.checkpoint, options.codecs)
+    unknown = describe_unknown(prompt, pipeline.vocabulary)
     if unknown:
         note(unknown)
-    given, frames = _read_given(options, generator, prompt)
+    given, frames = _read_given(options, pipeline, prompt)
     with Bar("generate", "step") as progress:
-        clip = generate(generator, prompt, frames, settings, given=given.given, progress=progress)
-    _write(options, generator, prompt, settings, clip=clip, material=given)
+        clip = generate(pipeline, prompt, frames, settings, given=given.given, progress=progress)
+    _write(options, pipeline, prompt, settings, clip=clip, material=given)
 
 
 class _Material:
@@ -125,8 +125,10 @@ def _check_output(options: Namespace) -> None:
         raise JoVAError(f"--scale is {options.scale}; give a whole number from 1 to {MAX_SCALE}.")
 
 
-def _read_given(options: Namespace, generator: Generator, prompt: Prompt) -> tuple[_Material, int]:
-    line, spec = generator.timeline, generator.config.video
+def _read_given(
+    options: Namespace, pipeline: JoVAPipeline, prompt: Prompt
+) -> tuple[_Material, int]:
+    line, spec = pipeline.timeline, pipeline.config.video
     material, frames = _Material(), None
     if options.seconds is not None:
         frames = clip_frames(line, options.seconds)
@@ -185,14 +187,14 @@ def _is_image(options: Namespace) -> bool:
 
 def _write(
     options: Namespace,
-    generator: Generator,
+    pipeline: JoVAPipeline,
     prompt: Prompt,
     settings: SampleSettings,
     *,
     clip: Clip,
     material: _Material,
 ) -> None:
-    line = generator.timeline
+    line = pipeline.timeline
     frames, scale = (clip.frames, options.scale)
     if material.film is not None:
         frames, scale = material.film, 1

@@ -35,6 +35,7 @@ _OPTIONS = {
     "spell": "share of spoken words spelled by letters",
     "dtype": "bf16 or fp32; on CPUs without fast bf16 products fp32 is faster",
     "checkpoint_every": "steps between checkpoints",
+    "keep_every": "steps between checkpoints kept for a curve; 0 keeps only the last",
 }
 
 

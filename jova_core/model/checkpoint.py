@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from ..config import PRESETS, JoVAConfig, JoVAError
-from ..files import existing_file, staged
+from ..files import read_tensors, staged
 from .jova import JoVA
 
 FORMAT = "jova-1"
@@ -49,15 +48,7 @@ def load_jova(path: Path, *, preset: str | None = None) -> Checkpoint:
     Core's save and merge nodes drop metadata. Shapes then tell which presets fit, but rates cannot
     be guessed, so one has to be named. Raises JoVAError for a missing, truncated or foreign file.
     """
-    path = existing_file(path, "checkpoint", "a JoVA checkpoint (.safetensors)")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise JoVAError(
-            f"{path} is truncated or no safetensors file ({error}); give a JoVA checkpoint."
-        ) from error
+    tensors, metadata = read_tensors(path, "checkpoint", "a JoVA checkpoint (.safetensors)")
     if metadata.get("format") == FORMAT:
         config, notes = JoVAConfig.from_json(metadata.get("config", "")), _notes(path, metadata)
     else:
@@ -91,7 +82,7 @@ def _config_of(path: Path, tensors: dict[str, Tensor], preset: str | None) -> Jo
     if fitting:
         raise JoVAError(
             f"{path} has lost its metadata, so its rates are unknown; its shapes fit the preset "
-            f"{' or '.join(fitting)}: name the preset to load it."
+            f"{' or '.join(fitting)}: give `load_jova` the preset's name, or a file with metadata."
         )
     raise JoVAError(f"{path} is no JoVA checkpoint: its tensors fit no preset; give another file.")
 

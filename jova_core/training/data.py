@@ -3,26 +3,25 @@
 Legend: B batch, C channels, T latent frames, h w latent rows and columns, L audio latents.
 """
 
-import json
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..codecs.checkpoint import MiniCodecs
+from ..codecs.checkpoint import LatentStats, MiniCodecs
 from ..codecs.text import MiniTextEncoder
 from ..config import JoVAConfig, JoVAError
-from ..files import existing_file, staged
+from ..files import read_tensors, staged
 from ..flow.path import interpolate, velocity_target
 from ..latents import AVLatents, Conditioning, normalise
 from ..minidata.dataset import ClipInfo, Dataset, load_clip
 from ..prompt import Prompt
-from .sample import Draw, draw
+from .sample import Draw, draw, stream_seed
 from .settings import TrainSettings
 
 LATENTS, MASKS = "latents.safetensors", "masks.safetensors"
@@ -46,7 +45,7 @@ def encode_dataset(
         save_file(
             {k: v.contiguous() for k, v in tensors.items()},
             temporary,
-            metadata={"clips": str(len(dataset.clips))},
+            metadata={"stats": codecs.stats.to_json()},
         )
     return path
 
@@ -78,36 +77,43 @@ class Batch:
 
 
 class LatentSet:
-    """Training clips by length; batch number `step` is the same however often it is asked for."""
+    """Training clips by length; a batch is the same however often it is asked for."""
 
     def __init__(self, root: Path, clips: tuple[ClipInfo, ...], config: JoVAConfig) -> None:
         groups = defaultdict(list)
         for info in clips:
             groups[info.frames].append(info)
-        latents = existing_file(
-            root / LATENTS, "latents", "a folder that `jova data encode` filled"
-        )
-        masks = existing_file(root / MASKS, "mouth mask", "a folder that `jova data encode` filled")
-        with safe_open(latents, "pt") as file, safe_open(masks, "pt") as mouths:
-            self.buckets = [
-                _load_bucket(tuple(groups[frames]), file.get_tensor, mouths.get_tensor, config)
-                for frames in sorted(groups)
-            ]
-            self.about_masks = json.loads((mouths.metadata() or {}).get("summary", "{}"))
-        if not self.buckets:
+        if not groups:
             raise JoVAError(
                 f"{root} holds no training clips; render them with `jova data make-mini`."
             )
+        wanted = "a folder that `jova data encode` filled"
+        latents, about = read_tensors(root / LATENTS, "latents", wanted)
+        masks, _ = read_tensors(root / MASKS, "mouth mask", wanted)
+        missing = [i.id for i in clips if f"{i.id}.video" not in latents or i.id not in masks]
+        stats = LatentStats.from_json(about.get("stats", ""))
+        if missing or not stats.fit(config):
+            reason = f"{len(missing)} clips are missing" if missing else "other codecs made them"
+            raise JoVAError(
+                f"The latents in {root} are not those to train on ({reason}); run "
+                "`jova data encode` again with the codecs of this checkpoint."
+            )
+        self.buckets = [
+            _load_bucket(tuple(groups[frames]), latents, masks, config) for frames in sorted(groups)
+        ]
+        self.digest = _digest(clips, self.buckets)
 
     def batch(
-        self, step: int, settings: TrainSettings, encoder: MiniTextEncoder, dtype: torch.dtype
+        self, first: int, settings: TrainSettings, encoder: MiniTextEncoder, dtype: torch.dtype
     ) -> Batch:
-        """Clips of one length, chosen by how many there are and how fast they are to train."""
-        generator = torch.Generator("cpu").manual_seed(settings.seed * 7_919 + step)
+        """The batch whose first sample has the global number `first`.
+
+        Its clips are of one length, chosen by how many there are and how fast they are to train.
+        """
+        generator = torch.Generator("cpu").manual_seed(stream_seed(settings.seed, first, "order"))
         sizes = torch.tensor([len(b.clips) / b.video.shape[2] for b in self.buckets])
         bucket = self.buckets[int(torch.multinomial(sizes, 1, generator=generator))]
         rows = torch.randint(len(bucket.clips), (settings.batch,), generator=generator)
-        first = step * settings.batch
         draws = [
             draw(settings, first + i, bucket.video.shape[1:], bucket.audio.shape[1:])
             for i in range(settings.batch)
@@ -116,18 +122,24 @@ class LatentSet:
         return _assemble(bucket, rows, draws, torch.stack(text), dtype)
 
 
+def _digest(clips: tuple[ClipInfo, ...], buckets: list[Bucket]) -> str:
+    """What a run was trained on, for its fingerprint: every caption, and sums of the latents."""
+    sums = [float(bucket.video.double().sum() + bucket.audio.double().sum()) for bucket in buckets]
+    return hashlib.sha256(repr((clips, sums)).encode()).hexdigest()[:12]
+
+
 def _load_bucket(
     clips: tuple[ClipInfo, ...],
-    latent: Callable[[str], Tensor],
-    mouth: Callable[[str], Tensor],
+    latents: dict[str, Tensor],
+    mouths: dict[str, Tensor],
     config: JoVAConfig,
 ) -> Bucket:
     raw = AVLatents(
-        video=torch.stack([latent(f"{info.id}.video") for info in clips]).float(),
-        audio=torch.stack([latent(f"{info.id}.audio") for info in clips]).float(),
+        video=torch.stack([latents[f"{info.id}.video"] for info in clips]).float(),
+        audio=torch.stack([latents[f"{info.id}.audio"] for info in clips]).float(),
     )
     scaled = normalise(config, raw).map(lambda x: x.bfloat16())
-    masks = torch.stack([mouth(info.id) for info in clips])
+    masks = torch.stack([mouths[info.id] for info in clips])
     return Bucket(clips=clips, video=scaled.video, audio=scaled.audio, mouth=masks)
 
 

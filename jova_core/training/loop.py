@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from torch.optim import Optimizer
 
 from ..codecs.text import MiniTextEncoder
 from ..config import JoVAConfig, JoVAError
+from ..files import staged
 from ..minidata.dataset import load_dataset
 from ..model.checkpoint import load_jova, save_jova
 from ..model.jova import JoVA, initialise
@@ -52,6 +54,8 @@ def train(
     Raises JoVAError for unusable data or files, and when the loss stops being a number.
     """
     started = time.monotonic()
+    if settings.optimizer == "muon" and not hasattr(torch.optim, "Muon"):
+        raise JoVAError("The optimizer muon needs torch 2.9 or newer; use adamw or update torch.")
     out.mkdir(parents=True, exist_ok=True)
     state_path, checkpoint = out / "state.safetensors", out / "jova.safetensors"
     if state_path.exists() and not resume:
@@ -64,8 +68,11 @@ def train(
     dtype = DTYPES[settings.dtype]
     model = JoVA(config)
     initialise(model, settings.seed)
+    before = 0
     if init_from is not None:
-        model.load_state_dict({k: v.float() for k, v in load_jova(init_from).tensors.items()})
+        start = load_jova(init_from)
+        before = int(start.notes.get("samples", 0))
+        model.load_state_dict({k: v.float() for k, v in start.tensors.items()})
     # fp32 masters are what the optimiser moves; the network computes with a copy in `dtype`.
     masters = {name: p.detach().clone() for name, p in model.named_parameters()}
     average = {name: p.clone() for name, p in masters.items()}
@@ -73,29 +80,29 @@ def train(
     optimizers = make_optimizers(masters, settings)
     run_step = torch.compile(losses, fullgraph=True) if settings.compile else losses
 
-    fingerprint = settings_fingerprint(config, settings, init_from and Path(init_from).name)
+    fingerprint = settings_fingerprint(config, settings, vocabulary, init_from, latents.digest)
     step = 0
     if resume:
         state = load_state(state_path, fingerprint)
         step = state.step
         restore(state, masters, average, optimizers)
+        trim_log(out / "log.jsonl", step)
     copy_into(model, masters)
-    samples_before = (notes or {}).get("samples_before", 0)
 
     from tqdm import tqdm
 
     bar = tqdm(total=settings.steps, initial=step, unit="step", smoothing=0.05)
     with (out / "log.jsonl").open("a", encoding="utf-8") as log:
         while step < settings.steps:
-            batch = latents.batch(step, settings, encoder, dtype)
+            batch = latents.batch(before + step * settings.batch, settings, encoder, dtype)
             terms = run_step(model, batch, settings)
             loss = terms.total(settings.audio_weight)
             loss.backward()
             norm = move_gradients(model, masters, settings.clip_norm)
             if not (finite(loss) and finite(norm)):
                 raise JoVAError(
-                    f"The loss is no number any more at step {step}; lower --learning-rate "
-                    f"and resume from {state_path}."
+                    f"The loss is no number any more at step {step}; start again with a lower "
+                    f"--learning-rate, from {checkpoint} by --init-from if it is there."
                 )
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
@@ -108,18 +115,24 @@ def train(
             bar.update()
 
             if step % settings.log_every == 0 or step == 1:
-                line = {"step": step, "samples": samples_before + step * settings.batch}
+                line = {"step": step, "samples": before + step * settings.batch}
                 line |= describe(batch, terms, loss, norm)
-                line |= {"rate": settings.rate(step - 1), "seconds": time.monotonic() - started}
+                line |= {
+                    "learning_rate": settings.rate(step - 1),
+                    "seconds": time.monotonic() - started,
+                }
                 log.write(json.dumps(line) + "\n")
                 log.flush()
                 bar.set_postfix(loss=line["loss"], refresh=False)
             timed_out = stop_after is not None and time.monotonic() - started > stop_after
             if step % settings.checkpoint_every == 0 or step == settings.steps or timed_out:
                 about = {"settings": asdict(settings), "step": step, **(notes or {})}
-                about["samples"] = samples_before + step * settings.batch
+                about["samples"] = before + step * settings.batch
                 about["vocabulary"] = vocabulary.to_dict()
-                save_jova(checkpoint, {k: v.bfloat16() for k, v in average.items()}, config, about)
+                weights = {k: v.bfloat16() for k, v in average.items()}
+                save_jova(checkpoint, weights, config, about)
+                if settings.keep_every and step % settings.keep_every == 0:
+                    save_jova(out / f"jova-{about['samples']}.safetensors", weights, config, about)
                 tensors = gather(masters, average, optimizers)
                 save_state(
                     state_path, TrainState(step=step, fingerprint=fingerprint, tensors=tensors)
@@ -128,6 +141,17 @@ def train(
                 break
     bar.close()
     return checkpoint
+
+
+def trim_log(path: Path, step: int) -> None:
+    """Drop what a killed run logged after the state it is resumed from, a torn line included."""
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        with suppress(ValueError):
+            if json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
+    with staged(path) as temporary:
+        temporary.write_text("".join(kept), encoding="utf-8")
 
 
 def losses(model: JoVA, batch: Batch, settings: TrainSettings) -> LossTerms:
@@ -216,7 +240,7 @@ def describe(batch: Batch, terms: LossTerms, loss: Tensor, norm: Tensor) -> dict
     """The log line of a step: every loss term, by time bins of σ where it says so."""
     video, audio = terms.video_plain.detach(), terms.audio.detach()
     return {
-        "loss": round(float(loss), 5),
+        "loss": round(loss.item(), 5),
         "video": round(float(video.mean()), 5),
         "audio": round(float(audio.mean()), 5),
         "mouth": round(float(terms.mouth.mean()), 5),

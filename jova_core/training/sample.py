@@ -3,6 +3,7 @@
 Nothing here depends on the step size, the batch or what ran before, so a resumed run sees the same.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -29,11 +30,17 @@ class Draw:
     audio_noise: Tensor
 
 
+def stream_seed(seed: int, index: int, stream: str) -> int:
+    """A 63-bit seed of its own for each (seed, index, stream)."""
+    digest = hashlib.blake2b(f"{seed}/{index}/{stream}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
 def draw(
     settings: TrainSettings, index: int, video_shape: torch.Size, audio_shape: torch.Size
 ) -> Draw:
     """The draw of the sample with global number `index`."""
-    generator = torch.Generator("cpu").manual_seed(settings.seed * 1_000_003 + index)
+    generator = torch.Generator("cpu").manual_seed(stream_seed(settings.seed, index, "draw"))
     u = torch.rand(18, generator=generator)
     sigma = timestep_quantile(u[:2], settings.law, shift=settings.shift).tolist()
     video, audio = sigma[0], sigma[0]

@@ -41,6 +41,7 @@ class TrainSettings:
     drop_part: float = 0.05  # each part of the prompt alone
     spell: float = 0.1  # transcript words spelled by letters
     checkpoint_every: int = 250
+    keep_every: int = 0  # steps between checkpoints that are kept for a curve; 0 keeps the last
     log_every: int = 10
     compile: bool = True
     dtype: Literal["bf16", "fp32"] = "bf16"
@@ -53,8 +54,16 @@ class TrainSettings:
         for name in ("batch", "steps", "checkpoint_every", "log_every"):
             if getattr(self, name) < 1:
                 raise JoVAError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        for name in ("warmup", "keep_every", "seed"):
+            if getattr(self, name) < 0:
+                raise JoVAError(f"{name} is {getattr(self, name)}; it must be 0 or more.")
+        for name in ("cooldown", "ema", "drop_prompt", "drop_part", "spell"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise JoVAError(f"{name} is {getattr(self, name)}; give a share from 0 to 1.")
         if not 0 < self.learning_rate < 1:
             raise JoVAError(f"learning_rate is {self.learning_rate}; give one between 0 and 1.")
+        if not (self.shift > 0 and self.mouth_weight >= 0 and self.audio_weight >= 0):
+            raise JoVAError("shift must be above 0, mouth_weight and audio_weight 0 or more.")
 
     def rate(self, step: int) -> float:
         """Learning rate at `step`: linear warm-up, constant, linear cool-down."""

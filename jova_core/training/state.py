@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
 from ..config import JoVAError
-from ..files import existing_file, staged
+from ..files import read_tensors, staged
 
 FORMAT = "jova-train-state-1"
 
@@ -38,13 +37,8 @@ def save_state(path: Path, state: TrainState) -> None:
 
 def load_state(path: Path, fingerprint: str) -> TrainState:
     """Read a state; JoVAError if it is no state or belongs to other settings."""
-    path = existing_file(path, "training state", "a state.safetensors that `jova train` wrote")
-    try:
-        with safe_open(path, framework="pt") as file:
-            about = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise JoVAError(f"{path} is truncated or no training state ({error}).") from error
+    wanted = "a state.safetensors that `jova train` wrote"
+    tensors, about = read_tensors(path, "training state", wanted)
     if about.get("format") != FORMAT:
         raise JoVAError(f"{path} is no training state; give the one beside the run's log.")
     if about["fingerprint"] != fingerprint:

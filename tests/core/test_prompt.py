@@ -105,5 +105,5 @@ def test_vocabulary_round_trip():
 
 
 def test_estimate_seconds():
-    assert estimate_seconds("hello cat") == pytest.approx(1.1)
+    assert estimate_seconds("hello cat") == pytest.approx(1.28)
     assert estimate_seconds("...") == 0

@@ -18,7 +18,13 @@ from jova_core.minidata.vocabulary import published_vocabulary
 from jova_core.training.data import LatentSet, encode_dataset
 from jova_core.training.settings import Tasks, TrainSettings
 
-CONFIG = PRESETS["mini"]
+_MINI = PRESETS["mini"]
+MEAN, STD = (0.5,), (2.0,)
+CONFIG = replace(
+    _MINI,
+    video=replace(_MINI.video, mean=MEAN * 16, std=STD * 16),
+    audio=replace(_MINI.audio, mean=MEAN * 20, std=STD * 20),
+)
 
 
 def make_clips(root: Path, frames: tuple[int, ...]) -> Path:
@@ -56,10 +62,10 @@ def root(tmp_path_factory):
     root = make_clips(tmp_path_factory.mktemp("clips") / "set", (5, 5, 9))
     torch.manual_seed(0)
     stats = LatentStats(
-        video_mean=torch.zeros(16),
-        video_std=torch.ones(16),
-        audio_mean=torch.zeros(20),
-        audio_std=torch.ones(20),
+        video_mean=torch.tensor(MEAN * 16),
+        video_std=torch.tensor(STD * 16),
+        audio_mean=torch.tensor(MEAN * 20),
+        audio_std=torch.tensor(STD * 20),
     )
     codecs = MiniCodecs(video=MiniVideoCodec().eval(), audio=MiniAudioCodec().eval(), stats=stats)
     encode_dataset(load_dataset(root), codecs)
@@ -137,10 +143,14 @@ def test_missing_latents_say_what_to_run(root, tmp_path):
         LatentSet(tmp_path, load_dataset(root).clips, CONFIG)
 
 
-def test_statistics_of_the_config_normalise(root, latents):
-    video = replace(CONFIG.video, mean=(1.0,) * 16, std=(2.0,) * 16)
-    shifted = LatentSet(root, load_dataset(root).clips, replace(CONFIG, video=video))
-    plain = latents.buckets[0].video.float()
+def test_latents_are_normalised_by_the_config(root, latents):
+    stored = load_file(root / "latents.safetensors")["000000.video"].float()
     torch.testing.assert_close(
-        shifted.buckets[0].video.float(), (plain - 1) / 2, atol=0.02, rtol=0.02
+        latents.buckets[0].video[0].float(), (stored - 0.5) / 2, atol=0.02, rtol=0.02
     )
+
+
+def test_latents_of_other_codecs_are_refused(root):
+    other = replace(CONFIG, video=replace(CONFIG.video, mean=(1.0,) * 16))
+    with pytest.raises(JoVAError, match="other codecs"):
+        LatentSet(root, load_dataset(root).clips, other)

@@ -20,8 +20,16 @@ from jova_core.prompt import Vocabulary
 from jova_core.training.loop import train
 from jova_core.training.settings import TrainSettings
 
+_SMALL = PRESETS["mini_ablation"]
 CONFIG = replace(
-    PRESETS["mini_ablation"], dim=48, heads=2, rope_axes=(8, 8, 8), dual_blocks=1, single_blocks=1
+    _SMALL,
+    dim=48,
+    heads=2,
+    rope_axes=(8, 8, 8),
+    dual_blocks=1,
+    single_blocks=1,
+    video=replace(_SMALL.video, mean=(0.0,) * 16, std=(1.0,) * 16),
+    audio=replace(_SMALL.audio, mean=(0.0,) * 20, std=(1.0,) * 20),
 )
 VOCABULARY = Vocabulary(
     video_words=("red", "blue"), audio_words=("deep",), spoken_words=("hello", "cat")
@@ -56,7 +64,12 @@ def make_data(root: Path) -> Path:
                 "words": [],
             }
         )
-    save_file(latents, root / "latents.safetensors")
+    stats = {
+        f"{stream}_{name}": getattr(getattr(CONFIG, stream), name)
+        for stream in ("video", "audio")
+        for name in ("mean", "std")
+    }
+    save_file(latents, root / "latents.safetensors", metadata={"stats": json.dumps(stats)})
     save_file(masks, root / "masks.safetensors")
     index = {
         "format": "jova-clips-1",
