@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .codecs.checkpoint import MiniCodecs, load_codecs
+from .codecs.pixels import to_frames, to_video
 from .codecs.text import MiniTextEncoder
 from .config import JoVAConfig, JoVAError
 from .flow.guidance import classifier_free
@@ -174,8 +175,7 @@ def _encode(pipeline: JoVAPipeline, frames: int, given: Given) -> _Start:
             raise JoVAError(
                 f"The given video has {len(pictures)} frames, the clip {frames}; ask for less."
             )
-        pixels = pictures[:count].permute(3, 0, 1, 2).float() / 127.5 - 1
-        video = codecs.video.encode(pixels[None])
+        video = codecs.video.encode(to_video(pictures[:count]))
         video_given[: video.shape[2]] = True
     if given.audio is not None:
         samples = line.audio_samples(frames)
@@ -259,8 +259,7 @@ def decode(pipeline: JoVAPipeline, latents: AVLatents, frames: int) -> Clip:
     for name, part in (("video", raw.video), ("audio", raw.audio)):
         if not torch.isfinite(part).all():
             raise JoVAError(f"The {name} latents hold NaN or infinity; lower the guidance scale.")
-    pixels = pipeline.codecs.video.decode(raw.video)[0]
+    pictures = to_frames(pipeline.codecs.video.decode(raw.video))
     wave = pipeline.codecs.audio.decode(raw.audio)[0]
-    pictures = ((pixels + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 3, 0)
     sound = wave[: pipeline.timeline.audio_samples(frames)].clamp(-1, 1)
-    return Clip(frames=pictures.contiguous(), audio=sound, latents=latents)
+    return Clip(frames=pictures, audio=sound, latents=latents)

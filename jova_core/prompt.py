@@ -13,6 +13,7 @@ _TAGS = {
     "audio_caption": "Audio Caption",
     "transcript": "Transcript",
 }
+PARTS = tuple(_TAGS)
 _PART_NAMES = {part: tag.lower() for part, tag in _TAGS.items()}
 _TAG_LIKE = re.compile(r"<\s*([^<>]*?)\s*>\s*:")
 _KNOWN_TAG = re.compile(r"<\s*(video\s+caption|audio\s+caption|transcript)\s*>\s*:?", re.IGNORECASE)

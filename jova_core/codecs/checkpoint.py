@@ -1,7 +1,7 @@
-"""Both codecs, their latent statistics and small extra tables in one safetensors file, in bf16."""
+"""Both codecs and their latent statistics in one safetensors file, in bf16."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -53,12 +53,11 @@ class LatentStats:
 
 @dataclass(frozen=True, kw_only=True)
 class MiniCodecs:
-    """What the weights file holds: both codecs, their statistics and the other tensors in it."""
+    """What the weights file holds: both codecs, their statistics."""
 
     video: MiniVideoCodec
     audio: MiniAudioCodec
     stats: LatentStats
-    extra: dict[str, Tensor] = field(default_factory=dict)
 
 
 def save_codecs(
@@ -66,14 +65,9 @@ def save_codecs(
     video: MiniVideoCodec,
     audio: MiniAudioCodec,
     stats: LatentStats,
-    extra: dict[str, Tensor] | None = None,
 ) -> None:
-    """Write both codecs in bf16 to `path`; `extra` tensors are kept under their own names."""
+    """Write both codecs in bf16 to `path`, whole or not at all."""
     tensors = _bf16("video.", video) | _bf16("audio.", audio)
-    taken = sorted(name for name in extra or {} if name.startswith(("video.", "audio.")))
-    if taken:
-        raise JoVAError(f"extra tensors may not be named video.* or audio.*, got {taken[0]!r}")
-    tensors |= {name: value.contiguous() for name, value in (extra or {}).items()}
     about = {
         "format": FORMAT,
         "video": video.arguments(),
@@ -110,10 +104,9 @@ def load_codecs(path: Path | str) -> MiniCodecs:
         raise JoVAError(
             f"{path} does not hold the mini codecs its header names: {reason}"
         ) from None
-    extra = {k: v for k, v in tensors.items() if not k.startswith(("video.", "audio."))}
     for codec in (video, audio):
         codec.eval().requires_grad_(False)
-    return MiniCodecs(video=video, audio=audio, stats=stats, extra=extra)
+    return MiniCodecs(video=video, audio=audio, stats=stats)
 
 
 def _bf16(prefix: str, codec: nn.Module) -> dict[str, Tensor]:

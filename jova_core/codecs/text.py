@@ -16,12 +16,11 @@ import torch
 from torch import Tensor
 
 from ..config import JoVAError
-from ..prompt import Prompt, Vocabulary, normalise_words
+from ..prompt import PARTS, Prompt, Vocabulary, normalise_words
 
 _CODE, _WHERE = 192, 30
 # Words of a caption that tell pictures apart by nothing; leaving them out keeps the text short.
 _FILLERS = frozenset(("a", "an", "the", "with", "in", "on", "and"))
-PARTS = ("video_caption", "audio_caption", "transcript")
 
 
 @dataclass(frozen=True)

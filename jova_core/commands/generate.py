@@ -32,7 +32,7 @@ from ..pipeline import (
     generate,
     load_pipeline,
 )
-from ..prompt import Prompt, describe_unknown, estimate_seconds, parse_prompt
+from ..prompt import PARTS, Prompt, describe_unknown, estimate_seconds, parse_prompt
 from ..timeline import Timeline
 from .console import Bar, note, result
 
@@ -81,6 +81,7 @@ def run(options: Namespace) -> None:
     if unknown:
         note(unknown)
     given, frames = _read_given(options, pipeline, prompt)
+    prompt = replace(prompt, transcript="") if given.silent else prompt
     with Bar("generate", "step") as progress:
         clip = generate(pipeline, prompt, frames, settings, given=given.given, progress=progress)
     _write(options, pipeline, prompt, settings, clip=clip, material=given)
@@ -93,13 +94,13 @@ class _Material:
         self.given = Given()
         self.sound: tuple[Tensor, int] | None = None
         self.film: Tensor | None = None
+        self.silent = False
 
 
 def _prompt(options: Namespace) -> Prompt:
     parts = (options.video_caption, options.audio_caption, options.transcript)
     prompt = parse_prompt(options.prompt) if options.prompt else Prompt()
-    names = ("video_caption", "audio_caption", "transcript")
-    for name, value in zip(names, parts, strict=True):
+    for name, value in zip(PARTS, parts, strict=True):
         if value is not None:
             if getattr(prompt, name):
                 raise JoVAError(
@@ -140,7 +141,8 @@ def _read_given(
         audio = read_audio(options.audio, line.sample_rate)
         frames = frames or _cover(line, Fraction(len(audio), line.sample_rate))
         if float(audio.square().mean().sqrt()) < SILENCE:
-            note("The given sound is silent, so the mouth stays closed.")
+            note("The given sound is silent, so nothing is said and the mouth stays closed.")
+            material.silent = True
     if options.video is not None:
         material.film = _read_film(options.video, line, frames)
         frames = len(material.film)

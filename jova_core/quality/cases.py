@@ -8,7 +8,7 @@ from pathlib import Path
 from ..config import JoVAError
 from ..minidata.dataset import ClipInfo, Dataset
 from ..minidata.vocabulary import BACKGROUNDS, HAIRS, SHIRTS, SKINS, VOICES
-from ..prompt import Prompt, normalise_words
+from ..prompt import PARTS, Prompt, normalise_words
 from .judges import spread
 
 # The published wording of the captions (vocabulary.video_caption and audio_caption).
@@ -79,13 +79,12 @@ def read_cases(path: str | Path) -> list[Case]:
 
 
 def _case(entry: object, place: str) -> Case:
-    parts = ("video_caption", "audio_caption", "transcript")
-    if not isinstance(entry, dict) or set(entry) != {*parts, "frames"}:
-        raise JoVAError(f"{place} must have exactly the fields {', '.join(parts)} and frames.")
+    if not isinstance(entry, dict) or set(entry) != {*PARTS, "frames"}:
+        raise JoVAError(f"{place} must have exactly the fields {', '.join(PARTS)} and frames.")
     frames = entry["frames"]
     if type(frames) is not int or frames < 1 or frames % 4 != 1:
         raise JoVAError(f"{place} asks for {frames!r} frames; allowed are 4 n + 1, such as 33.")
-    return Case(prompt=Prompt(**{part: entry[part] for part in parts}), frames=frames)
+    return Case(prompt=Prompt(**{part: entry[part] for part in PARTS}), frames=frames)
 
 
 def _named(caption: str, pattern: re.Pattern[str], values: tuple[str, ...]) -> str | None:

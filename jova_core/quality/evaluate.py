@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from ..codecs.pixels import to_frames, to_video
 from ..minidata.dataset import ClipInfo, Dataset, load_clip
 from ..mouth.landmarks import LipDetector, LipTrack
 from ..prompt import Prompt
@@ -127,11 +128,9 @@ def evaluate(
 def through_codecs(dataset: Dataset, info: ClipInfo, codecs: Codecs) -> Clip:
     """A ground-truth clip encoded and decoded by both codecs, cut to its own length."""
     data = load_clip(dataset, info)
-    pixels = data["frames"].permute(3, 0, 1, 2)[None].float() / 127.5 - 1
-    video = codecs.video.decode(codecs.video.encode(pixels))[0].float()
-    frames = ((video.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 3, 0)
+    frames = to_frames(codecs.video.decode(codecs.video.encode(to_video(data["frames"]))))
     audio = codecs.audio.decode(codecs.audio.encode(data["audio"][None]))[0].float()
-    return _Plain(frames=frames[: info.frames].contiguous(), audio=audio[: len(data["audio"])])
+    return _Plain(frames=frames[: info.frames], audio=audio[: len(data["audio"])])
 
 
 def measure(clip: Clip, judges: Judges, detector: Detector, *, fps: int = 16) -> Measured:

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ..codecs import LatentStats, MiniAudioCodec, MiniVideoCodec, load_codecs, save_codecs
+from ..codecs.pixels import to_frames, to_video
 from ..config import JoVAError
 from ..minidata.dataset import load_dataset
 from .codec_losses import audio_loss, video_loss
@@ -186,16 +187,6 @@ def latent_stats(paths: list[Path], video: MiniVideoCodec, audio: MiniAudioCodec
         moments[f"{name}_mean"] = values.mean(1).float()
         moments[f"{name}_std"] = values.std(1).float()
     return LatentStats(**moments)
-
-
-def to_video(frames: Tensor) -> Tensor:
-    """Turn uint8 frames `[F, H, W, 3]` into a codec batch `[1, 3, F, H, W]` in [-1, 1]."""
-    return (frames.permute(3, 0, 1, 2).float() / 127.5 - 1)[None]
-
-
-def to_frames(video: Tensor) -> Tensor:
-    """Turn a codec batch of one `[1, 3, F, H, W]` into uint8 frames `[F, H, W, 3]`."""
-    return ((video[0].permute(1, 2, 3, 0) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
 def mouth_mask(boxes: Tensor, height: int, width: int) -> Tensor:

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..codecs.checkpoint import LatentStats, MiniCodecs
+from ..codecs.pixels import to_video
 from ..codecs.text import MiniTextEncoder
 from ..config import JoVAConfig, JoVAError
 from ..files import read_tensors, staged
@@ -35,8 +36,8 @@ def encode_dataset(
     with torch.inference_mode():
         for done, info in enumerate(dataset.clips, 1):
             clip = load_clip(dataset, info)
-            pixels = clip["frames"].permute(3, 0, 1, 2).float() / 127.5 - 1
-            tensors[f"{info.id}.video"] = codecs.video.encode(pixels[None])[0].bfloat16()
+            pixels = to_video(clip["frames"])
+            tensors[f"{info.id}.video"] = codecs.video.encode(pixels)[0].bfloat16()
             tensors[f"{info.id}.audio"] = codecs.audio.encode(clip["audio"][None])[0].bfloat16()
             if progress is not None:
                 progress(done, len(dataset.clips))

@@ -32,7 +32,7 @@ def small_codecs():
 @pytest.fixture
 def saved(tmp_path):
     path = tmp_path / "codecs.safetensors"
-    save_codecs(path, *small_codecs(), {"text.codes": torch.arange(6).view(2, 3)})
+    save_codecs(path, *small_codecs())
     return path
 
 
@@ -47,13 +47,7 @@ def test_round_trip_in_bf16(saved):
             assert torch.equal(value, before.state_dict()[name].bfloat16().float())
     assert torch.equal(loaded.stats.video_mean, stats.video_mean)
     assert loaded.stats.audio_std.tolist() == [0.5] * 20
-    assert torch.equal(loaded.extra["text.codes"], torch.arange(6).view(2, 3))
     assert list(saved.parent.iterdir()) == [saved]
-
-
-def test_extra_may_not_take_a_codecs_name(tmp_path):
-    with pytest.raises(JoVAError, match=r"video\.x"):
-        save_codecs(tmp_path / "c", *small_codecs(), {"video.x": torch.zeros(1)})
 
 
 def truncated(path):
