@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -84,3 +85,14 @@ def inputs():
         return x, times[0], times[1], conditioning
 
     return make
+
+
+@pytest.fixture(scope="session")
+def landmarker() -> Path:
+    """MediaPipe's face model, from the environment or from `../shared`."""
+    shared = os.environ.get("JOVA_SHARED") or Path(__file__).parents[2] / "shared"
+    named = os.environ.get("JOVA_FACE_LANDMARKER")
+    path = Path(named) if named else Path(shared) / "data" / "face_landmarker.task"
+    if not path.is_file():
+        pytest.skip("no face_landmarker.task: set JOVA_FACE_LANDMARKER to use one")
+    return path

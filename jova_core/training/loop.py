@@ -243,7 +243,7 @@ def describe(batch: Batch, terms: LossTerms, loss: Tensor, norm: Tensor) -> dict
         "loss": round(loss.item(), 5),
         "video": round(float(video.mean()), 5),
         "audio": round(float(audio.mean()), 5),
-        "mouth": round(float(terms.mouth.mean()), 5),
+        "mouth": round(terms.mouth.mean().item(), 5),
         "mouth_share": round(float(batch.mouth.mean()), 5),
         "grad_norm": round(float(norm), 4),
         "video_by_time": time_bins(batch.sigma_video, video),
