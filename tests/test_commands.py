@@ -174,7 +174,7 @@ BAD = [
     (["--checkpoint", "FOREIGN"], "no JoVA checkpoint"),
     (["--checkpoint", "CODECS"], "no JoVA checkpoint"),
     (["--codecs", "FOREIGN"], "codec"),
-    (["--transcript", "hello " * 40], "shorten"),
+    (["--transcript", "hello " * 33], "shorten"),
     (["--video-caption", "a face", "<Video Caption>: a face"], "once"),
 ]
 
