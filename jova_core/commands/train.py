@@ -64,15 +64,12 @@ def run(options: Namespace) -> None:
         raise JoVAError(f"--minutes is {options.minutes:g}; give a time above 0.")
     chosen = {n: getattr(options, n) for n in _OPTIONS if getattr(options, n) is not None}
     settings = TrainSettings(**chosen, compile=not options.no_compile)
-    notes = {}
     if options.init_from is not None:
         if options.preset is not None or options.codecs is not None:
             note(
                 "--init-from brings its own shape and statistics: --preset and --codecs do nothing."
             )
-        start = load_jova(options.init_from)
-        config = start.config
-        notes["samples_before"] = int(start.notes.get("samples", 0))
+        config = load_jova(options.init_from).config
     else:
         config = _fresh_config(options)
     checkpoint = train(
@@ -83,7 +80,6 @@ def run(options: Namespace) -> None:
         published_vocabulary(),
         init_from=options.init_from,
         resume=options.resume,
-        notes=notes,
         stop_after=None if options.minutes is None else 60 * options.minutes,
     )
     result(str(checkpoint))

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from ..codecs import LatentStats, MiniAudioCodec, MiniVideoCodec, load_codecs, save_codecs
 from ..codecs.pixels import to_frames, to_video
 from ..config import JoVAError
+from ..files import staged
 from ..minidata.dataset import load_dataset
 from .codec_losses import audio_loss, video_loss
 from .codec_start import start_audio, start_video
@@ -34,7 +35,6 @@ class Run:
     """How long, how fast and where to: one of `minutes` (wall clock) and `steps` is given."""
 
     out: Path
-    log: Path
     minutes: float | None = None
     steps: int | None = None
     batch: int
@@ -47,6 +47,11 @@ class Run:
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.steps is None):
             raise JoVAError("give either minutes or steps to train a codec, not both and not none")
+
+    @property
+    def log(self) -> Path:
+        """The JSON lines beside `out`."""
+        return self.out.with_suffix(".jsonl")
 
     def fraction(self, step: int, started: float) -> float:
         """Return how much of the run is over, in [0, 1]."""
@@ -70,11 +75,7 @@ def train_video_codec(
     compiled: bool = True,
 ) -> MiniVideoCodec:
     """Train the video codec on crops of `crop` px and `latents` latents; write its EMA to `out`."""
-    out = Path(out)
-    run = Run(
-        out=out, log=out.with_suffix(".jsonl"), minutes=minutes, steps=steps,
-        batch=batch, lr=lr, seed=seed,
-    )  # fmt: skip
+    run = Run(out=Path(out), minutes=minutes, steps=steps, batch=batch, lr=lr, seed=seed)
     paths = clip_paths(dataset_root, "train")
     torch.manual_seed(seed)
     codec = MiniVideoCodec()
@@ -106,11 +107,7 @@ def train_audio_codec(
     compiled: bool = True,
 ) -> MiniAudioCodec:
     """Train the audio codec on pieces of `crop` samples (whole latents); write its EMA to `out`."""
-    out = Path(out)
-    run = Run(
-        out=out, log=out.with_suffix(".jsonl"), minutes=minutes, steps=steps,
-        batch=batch, lr=lr, seed=seed,
-    )  # fmt: skip
+    run = Run(out=Path(out), minutes=minutes, steps=steps, batch=batch, lr=lr, seed=seed)
     paths = clip_paths(dataset_root, "train")
     torch.manual_seed(seed)
     codec = MiniAudioCodec()
@@ -263,9 +260,8 @@ def _save_average(codec: nn.Module, average: list[Tensor], out: Path) -> nn.Modu
     with torch.no_grad():
         for target, value in zip(averaged.parameters(), average, strict=True):
             target.copy_(value)
-    part = out.with_name(f".{out.name}.part")
-    save_file({k: v.contiguous() for k, v in averaged.state_dict().items()}, part)
-    part.replace(out)
+    with staged(out) as temporary:
+        save_file({k: v.contiguous() for k, v in averaged.state_dict().items()}, temporary)
     return averaged.eval()
 
 

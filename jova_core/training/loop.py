@@ -44,7 +44,6 @@ def train(
     *,
     init_from: Path | None = None,
     resume: bool = False,
-    notes: dict[str, Any] | None = None,
     stop_after: float | None = None,
 ) -> Path:
     """Train on the encoded data set `data`; log, state and checkpoint go to the folder `out`.
@@ -125,13 +124,15 @@ def train(
                 log.flush()
                 bar.set_postfix(loss=line["loss"], refresh=False)
             timed_out = stop_after is not None and time.monotonic() - started > stop_after
-            if step % settings.checkpoint_every == 0 or step == settings.steps or timed_out:
-                about = {"settings": asdict(settings), "step": step, **(notes or {})}
+            kept = settings.keep_every > 0 and step % settings.keep_every == 0
+            due = step % settings.checkpoint_every == 0 or step == settings.steps
+            if due or kept or timed_out:
+                about = {"settings": asdict(settings), "step": step}
                 about["samples"] = before + step * settings.batch
                 about["vocabulary"] = vocabulary.to_dict()
                 weights = {k: v.bfloat16() for k, v in average.items()}
                 save_jova(checkpoint, weights, config, about)
-                if settings.keep_every and step % settings.keep_every == 0:
+                if kept:
                     save_jova(out / f"jova-{about['samples']}.safetensors", weights, config, about)
                 tensors = gather(masters, average, optimizers)
                 save_state(

@@ -118,7 +118,7 @@ def test_training_starts_from_given_weights(dataset, tmp_path):
 @pytest.mark.parametrize(("minutes", "steps"), [(None, None), (1.0, 5)])
 def test_a_run_has_minutes_or_steps(tmp_path, minutes, steps):
     with pytest.raises(JoVAError, match="minutes or steps"):
-        Run(out=tmp_path, log=tmp_path, minutes=minutes, steps=steps, batch=1, lr=1e-3)
+        Run(out=tmp_path, minutes=minutes, steps=steps, batch=1, lr=1e-3)
 
 
 def test_mouth_mask_covers_the_box():
