@@ -47,6 +47,11 @@ class Timeline:
         steps = (Fraction(seconds) * self.fps - 1) / self.temporal_ratio
         return max(0, math.floor(steps + Fraction(1, 2))) * self.temporal_ratio + 1
 
+    def covering_frames(self, seconds: Fraction | float) -> int:
+        """The shortest legal frame count that lasts as long as a sound, but ¼ frame of it."""
+        frames = math.ceil(Fraction(seconds) * self.fps - Fraction(1, 4))
+        return self.frames(self.latent_of_frame(max(frames, 1) - 1) + 1)
+
     def seconds(self, frames: int) -> Fraction:
         """How long `frames` pictures last."""
         return Fraction(frames) / self.fps

@@ -139,7 +139,8 @@ def _read_given(
     if options.audio is not None:
         material.sound = read_audio_native(options.audio)
         audio = read_audio(options.audio, line.sample_rate)
-        frames = frames or _cover(line, Fraction(len(audio), line.sample_rate))
+        there = min(Fraction(len(audio), line.sample_rate), Fraction(MAX_SECONDS))
+        frames = frames or line.covering_frames(there)
         if float(audio.square().mean().sqrt()) < SILENCE:
             note("The given sound is silent, so nothing is said and the mouth stays closed.")
             material.silent = True
@@ -164,12 +165,6 @@ def _read_film(path: Path, line: Timeline, frames: int | None) -> Tensor:
     if len(film) < (frames or 0) or (frames is None and there - used > 1 / line.fps):
         note(f"The given video lasts {there:.2f} s; the clip gets {used:.2f} s.")
     return film
-
-
-def _cover(line: Timeline, seconds: Fraction) -> int:
-    """The shortest legal frame count that holds the sound (but a quarter of a frame of it)."""
-    frames = math.ceil(min(seconds, Fraction(MAX_SECONDS)) * line.fps - Fraction(1, 4))
-    return line.frames(line.latent_of_frame(max(frames, 1) - 1) + 1)
 
 
 def _needed_frames(options: Namespace, line: Timeline, prompt: Prompt) -> int:

@@ -110,6 +110,17 @@ class Block(nn.ModuleDict):
         }
 
 
+def call_block(
+    block: Block,
+    _place: tuple[str, int],
+    x: dict[str, Tensor],
+    contexts: Mapping[str, StreamContext],
+    attend: Attention,
+) -> dict[str, Tensor]:
+    """How a network runs the block at a place such as ("double_block", 0) unless told otherwise."""
+    return block(x, contexts, attend)
+
+
 def dual_block(config: JoVAConfig, *, ops: Any, **kw: Any) -> Block:
     """Four streams with weights of their own."""
     return Block({name: Stream(config, ops=ops, **kw) for name in DUAL_STREAMS})

@@ -49,12 +49,21 @@ def load_jova(path: Path, *, preset: str | None = None) -> Checkpoint:
     be guessed, so one has to be named. Raises JoVAError for a missing, truncated or foreign file.
     """
     tensors, metadata = read_tensors(path, "checkpoint", "a JoVA checkpoint (.safetensors)")
-    if metadata.get("format") == FORMAT:
-        config, notes = JoVAConfig.from_json(metadata.get("config", "")), _notes(path, metadata)
-    else:
-        config, notes = _config_of(path, tensors, preset), {}
+    config, notes = describe(path, tensors, metadata, preset=preset)
     _check_shapes(path, tensors, config)
     return Checkpoint(config=config, tensors=tensors, notes=notes)
+
+
+def describe(
+    path: Path, tensors: dict[str, Tensor], metadata: dict[str, str], *, preset: str | None = None
+) -> tuple[JoVAConfig, dict[str, Any]]:
+    """Config and notes of a file that has been read; errors as in `load_jova`.
+
+    Its tensors may be quantised and are looked at only where the metadata is lost.
+    """
+    if metadata.get("format") == FORMAT:
+        return JoVAConfig.from_json(metadata.get("config", "")), _notes(path, metadata)
+    return _config_of(path, tensors, preset), {}
 
 
 def expected_shapes(config: JoVAConfig) -> dict[str, tuple[int, ...]]:

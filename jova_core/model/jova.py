@@ -5,7 +5,7 @@ blocks share them within [audio, audio text] and [video text, video]. Every laye
 over all tokens: no cross-attention, no fusion module (arXiv 2512.13677, figure 2).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..config import JoVAConfig
 from ..kernels import attention
 from ..latents import AVLatents, Conditioning
-from .block import Attention, StreamContext, dual_block, single_block
+from .block import Attention, StreamContext, call_block, dual_block, single_block
 from .checks import check_input
 from .layers import OutputHead, TextEmbed, VectorEmbed, timestep_features
 from .patches import audio_latent, audio_tokens, video_latent, video_tokens
@@ -143,6 +143,8 @@ class JoVA(nn.Module):
         t_audio: Tensor,
         conditioning: Conditioning,
         attend: Attention = attention,
+        *,
+        run: Callable[..., dict[str, Tensor]] = call_block,
     ) -> AVLatents:
         """Velocity ε − x₀ of each stream that is present.
 
@@ -150,6 +152,7 @@ class JoVA(nn.Module):
         t_video: 1000·σ, `[B]` or `[B, T]`; t_audio: `[B]` or `[B, L / audio_patch]`; a given
         (clean) latent has 0.
         Text is modulated by the scalar time of its branch: the largest of its latents.
+        attend and run (see `call_block`) are how a host brings its own attention and offloading.
         """
         check_input(self.config, x, t_video, t_audio, conditioning)
         entries: dict[str, Entry] = {}
@@ -161,11 +164,11 @@ class JoVA(nn.Module):
             patches, grid = video_tokens(self._with_image(x.video, conditioning), self.config.patch)
             entries["v"] = self.branches["v"](patches, t_video, conditioning, attend)
         tokens, contexts = self._streams(entries, grid)
-        for block in self.double_blocks:
-            tokens = block(tokens, contexts, attend)
+        for i, block in enumerate(self.double_blocks):
+            tokens = run(block, ("double_block", i), tokens, contexts, attend)
         tokens, contexts = _join(tokens, contexts)
-        for block in self.single_blocks:
-            tokens = block(tokens, contexts, attend)
+        for i, block in enumerate(self.single_blocks):
+            tokens = run(block, ("single_block", i), tokens, contexts, attend)
         return self._finish(x, tokens, contexts, grid)
 
     def _streams(
