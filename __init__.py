@@ -1,6 +1,9 @@
-"""ComfyUI-JoVA as a node pack; its nodes will be exported here, the core is `jova_core`."""
+"""ComfyUI-JoVA as a node pack: the nodes are in `nodes`, the core in `jova_core`."""
 
-# ComfyUI imports this file as a package. pytest imports it as a lone module, where a relative
-# import would fail and take every test with it.
-if __package__:
-    from .jova_core import __version__ as __version__
+import sys
+
+# pytest and other tools import this file too, outside ComfyUI, where the nodes cannot be imported.
+if "comfy_api" in sys.modules:
+    from .nodes import comfy_entrypoint as comfy_entrypoint
+
+WEB_DIRECTORY = "./js"

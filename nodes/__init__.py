@@ -1,1 +1,43 @@
-"""Thin ComfyUI nodes over `jova_core`; the only place that knows ComfyUI. None yet."""
+"""Thin ComfyUI nodes over `jova_core`; the only place that knows ComfyUI."""
+
+from comfy_api.latest import ComfyExtension, io
+
+from ._comfy import add_routes
+from .latent import JoVAEmptyLatent, JoVALength, JoVATask
+from .load import JoVALoadCodecs, JoVALoadModel, JoVALoadTextEncoder
+from .prompt import JoVAPrompt, JoVAReferenceImage
+from .sample import JoVASampler
+from .video import JoVADecode, JoVASampleMedia, JoVASaveVideo, JoVASyncReport
+
+NODES: list[type[io.ComfyNode]] = [
+    JoVALoadModel,
+    JoVALoadTextEncoder,
+    JoVALoadCodecs,
+    JoVAPrompt,
+    JoVALength,
+    JoVAEmptyLatent,
+    JoVAReferenceImage,
+    JoVATask,
+    JoVASampler,
+    JoVADecode,
+    JoVASaveVideo,
+    JoVASyncReport,
+    JoVASampleMedia,
+]
+
+
+class JoVAExtension(ComfyExtension):
+    """What ComfyUI asks a pack for."""
+
+    async def on_load(self) -> None:
+        """Let the page ask for a checkpoint's rates."""
+        add_routes()
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        """Every node, in the order of the README's table."""
+        return NODES
+
+
+async def comfy_entrypoint() -> JoVAExtension:
+    """Called by ComfyUI once the pack is imported."""
+    return JoVAExtension()

@@ -1,0 +1,306 @@
+"""JoVA as a MODEL: core's own loader steps for a network that core does not know."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import comfy.conds
+import comfy.latent_formats
+import comfy.model_base
+import comfy.model_management
+import comfy.model_patcher
+import comfy.supported_models_base
+import comfy.utils
+import torch
+from torch import Tensor
+
+from ...jova_core.codecs.preview import PREVIEW
+from ...jova_core.config import PRESETS, JoVAConfig, JoVAError
+from ...jova_core.files import existing_file
+from ...jova_core.latents import (
+    AVLatents,
+    denormalise,
+    keep_clean,
+    made_frames,
+    made_tokens,
+    normalise,
+)
+from ...jova_core.model.checkpoint import describe, expected_shapes
+from ...jova_core.pipeline import MINI
+from .network import JoVANetwork
+from .streams import first_channels, map_streams, read_streams
+
+# Bytes that a forward pass holds at its peak, per token and channel of the network, in units of
+# the element size; measured on the mini (31) and a 512 wide network (22) by tests/comfy/compat.py.
+PEAK_ELEMENTS = 36.0
+_DTYPES = {
+    "fp8_e4m3fn": torch.float8_e4m3fn,
+    "fp8_e4m3fn_fast": torch.float8_e4m3fn,
+    "fp8_e5m2": torch.float8_e5m2,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    "fp32": torch.float32,
+}
+WEIGHT_DTYPES = ("default", *_DTYPES)
+
+
+class JoVALatentFormat(comfy.latent_formats.LatentFormat):
+    """Describes the video stream to previews; normalising is the model's, it knows both streams."""
+
+    latent_dimensions = 3
+
+    def __init__(self, config: JoVAConfig) -> None:
+        video = config.video
+        self.video_channels = video.channels
+        # Caching nodes cut every stream to this many channels.
+        self.latent_channels = max(video.channels, config.audio.channels)
+        self.spacial_downscale_ratio = video.spatial_ratio
+        self.temporal_downscale_ratio = video.temporal_ratio
+        if video.codec == "wan2.1":
+            wan = comfy.latent_formats.Wan21()
+            self.latent_rgb_factors = wan.latent_rgb_factors
+            self.latent_rgb_factors_bias = wan.latent_rgb_factors_bias
+            self.taesd_decoder_name = wan.taesd_decoder_name
+        elif video.codec in PREVIEW:
+            self.latent_rgb_factors = PREVIEW[video.codec].factors
+            self.latent_rgb_factors_bias = PREVIEW[video.codec].bias
+
+    def fix_empty_latent(self, latent: Tensor) -> Tensor:
+        """Undo core's repeating of an empty video latent to `latent_channels`."""
+        return latent[:, : self.video_channels] if latent.ndim == 5 else latent
+
+
+class JoVAModelConfig(comfy.supported_models_base.BASE):
+    """What core asks of an architecture, answered from the checkpoint's own config."""
+
+    unet_extra_config: dict[str, Any] = {}  # noqa: RUF012  core's interface
+    supported_inference_dtypes = [torch.bfloat16, torch.float32]  # noqa: RUF012
+    optimizations = {"fp8": False}  # noqa: RUF012
+
+    def __init__(self, config: JoVAConfig) -> None:
+        self.latent_format = partial(JoVALatentFormat, config)
+        self.sampling_settings = {"shift": config.shift, "multiplier": 1000}
+        self.memory_usage_factor = memory_factor(config)
+        super().__init__({"image_model": "jova", "config": config})
+
+    def get_model(self, state_dict: Any, prefix: str = "", device: Any = None) -> "JoVAModel":  # noqa: ARG002
+        """The model that core's patcher wraps."""
+        return JoVAModel(self, device)
+
+
+def memory_factor(config: JoVAConfig) -> float:
+    """Core's memory_usage_factor for latents packed to `[B, 1, N]`.
+
+    Core reserves N · element size · factor · 0.01 MiB; a token holds C·p·p of the N elements.
+    """
+    per_token = config.video.channels * config.patch[1] * config.patch[2]
+    return PEAK_ELEMENTS * config.dim / per_token / (0.01 * 2**20)
+
+
+class JoVAModel(comfy.model_base.BaseModel):
+    """Core's side of sampling: conditions, normalised streams, a time for each latent."""
+
+    def __init__(self, model_config: JoVAModelConfig, device: Any = None) -> None:
+        flow = comfy.model_base.ModelType.FLOW
+        super().__init__(model_config, flow, device=device, unet_model=JoVANetwork)
+        self.notes: dict[str, Any] = {}
+
+    @property
+    def config(self) -> JoVAConfig:
+        """The checkpoint's config."""
+        return self.diffusion_model.config
+
+    def process_latent_in(self, latent: Any) -> Any:
+        """Raw codec latents → as the network sees them; packed, nested or plain."""
+        return self._convert(latent, normalise)
+
+    def process_latent_out(self, latent: Any) -> Any:
+        """The inverse of `process_latent_in`."""
+        return self._convert(latent, denormalise)
+
+    def _convert(self, latent: Any, fn: Any) -> Any:
+        config = self.config
+
+        def convert(x: AVLatents) -> AVLatents:
+            video, audio = x.video, x.audio
+            if video is not None:
+                count = config.video.channels
+                video = first_channels(video, count, lambda v: fn(config, AVLatents(video=v)).video)
+            if audio is not None:
+                audio = fn(config, AVLatents(audio=audio)).audio
+            return AVLatents(video=video, audio=audio)
+
+        return map_streams(latent, self.latent_shapes, convert)
+
+    def extra_conds(self, **kwargs: Any) -> dict[str, Any]:
+        """Text, given picture and masks as core's condition objects."""
+        out = super().extra_conds(**kwargs)
+        shapes = kwargs["latent_shapes"]
+        out["latent_shapes"] = comfy.conds.CONDConstant(shapes)
+        text = kwargs.get("cross_attn")
+        if text is not None:
+            out["c_crossattn"] = comfy.conds.CONDRegular(text)
+        picture = kwargs.get("jova_image")
+        video = next((shape for shape in shapes if len(shape) == 5), None)
+        if picture is not None and video is not None:
+            image, mask = self._picture(picture, video)
+            out["jova_image"] = comfy.conds.CONDRegular(image)
+            out["jova_image_mask"] = comfy.conds.CONDRegular(mask)
+        mask = kwargs.get("denoise_mask")
+        if mask is not None:
+            masks = read_streams(mask, shapes)
+            if masks.video is not None:
+                out["made_video"] = comfy.conds.CONDRegular(made_frames(masks.video))
+            if masks.audio is not None:
+                made = made_tokens(masks.audio, self.config.audio_patch)
+                out["made_audio"] = comfy.conds.CONDRegular(made)
+        return out
+
+    def _picture(self, picture: Tensor, video: torch.Size) -> tuple[Tensor, Tensor]:
+        """Normalised latent `[1, C, T, h, w]` of the first frames, 0 after them, and its mask."""
+        if tuple(picture.shape[3:]) != tuple(video[3:]) or picture.shape[2] > video[2]:
+            raise JoVAError(
+                f"The reference picture has a latent of shape {tuple(picture.shape)}, the clip one "
+                f"of {tuple(video)}; give JoVA Reference Image the latent that is sampled."
+            )
+        known = normalise(self.config, AVLatents(video=picture[:1].float())).video
+        image = known.new_zeros(1, known.shape[1], *video[2:])
+        mask = known.new_zeros(1, 1, *video[2:])
+        image[:, :, : known.shape[2]], mask[:, :, : known.shape[2]] = known, 1
+        return image, mask
+
+    def process_timestep(
+        self,
+        timestep: Tensor,
+        made_video: Tensor | None = None,
+        made_audio: Tensor | None = None,
+        **_: Any,
+    ) -> tuple[Tensor, Tensor]:
+        """Times of video latents and audio tokens; what is given is clean, at 0."""
+        video = timestep if made_video is None else timestep[:, None] * made_video.float()
+        audio = timestep if made_audio is None else timestep[:, None] * made_audio.float()
+        return video, audio
+
+    def scale_latent_inpaint(
+        self,
+        sigma: Tensor,
+        noise: Tensor,
+        latent_image: Tensor,
+        denoise_mask: Tensor | None = None,
+        **kwargs: Any,
+    ) -> Tensor:
+        """What stands where nothing is made: the clean latent, or noisy beside a made region."""
+        noisy = super().scale_latent_inpaint(sigma, noise, latent_image, **kwargs)
+        if denoise_mask is None:
+            return noisy
+        shapes = self.latent_shapes
+        masks, given = read_streams(denoise_mask, shapes), read_streams(latent_image, shapes)
+        keep = partial(keep_clean, masks, given, per_token=self.config.audio_patch)
+        return map_streams(noisy, shapes, keep)
+
+    def memory_required(self, input_shape: Any, cond_shapes: Any = None) -> float:
+        """As core's, counting a plain latent's channels as a packed one's are."""
+        packed = [input_shape[0], 1, torch.Size(input_shape[1:]).numel()]
+        return super().memory_required(packed, cond_shapes or {})
+
+
+def model_config(model: Any) -> JoVAConfig:
+    """The config behind a MODEL socket. Raises JoVAError if another kind of model came."""
+    return _jova(model).config
+
+
+def model_notes(model: Any) -> dict[str, Any]:
+    """Notes such as the vocabulary of the checkpoint behind a MODEL socket."""
+    return _jova(model).notes
+
+
+def _jova(model: Any) -> JoVAModel:
+    if not isinstance(model.model, JoVAModel):
+        raise JoVAError(
+            f"The model is a {type(model.model).__name__}, not a JoVA; connect Load JoVA Model."
+        )
+    return model.model
+
+
+def load_model(
+    path: Path | None, weight_dtype: str = "default", preset: str | None = None
+) -> comfy.model_patcher.ModelPatcher:
+    """A JoVA checkpoint (None: the bundled mini) as MODEL.
+
+    Raises JoVAError for a file that is no JoVA, is truncated, or lost its metadata.
+    """
+    options: dict[str, Any] = {"fp8_optimizations": weight_dtype.endswith("_fast")}
+    if weight_dtype in _DTYPES:
+        options["dtype"] = _DTYPES[weight_dtype]
+    return _load(MINI if path is None else path, options, preset)
+
+
+def _load(
+    path: Path, options: dict[str, Any], preset: str | None, disable_dynamic: bool = False
+) -> comfy.model_patcher.ModelPatcher:
+    tensors, config, notes = _read(path, preset)
+    management = comfy.model_management
+    known = JoVAModelConfig(config)
+    known.quant_config = comfy.utils.detect_layer_quantization(tensors, "")
+    quantised = known.quant_config is not None
+    device = management.get_torch_device()
+    offload = management.unet_offload_device()
+    dtype = options.get("dtype") or management.unet_dtype(
+        model_params=comfy.utils.calculate_parameters(tensors),
+        supported_dtypes=known.supported_inference_dtypes,
+        weight_dtype=None if quantised else comfy.utils.weight_dtype(tensors),
+    )
+    cast = management.unet_manual_cast(
+        None if quantised else dtype, device, known.supported_inference_dtypes
+    )
+    known.set_inference_dtype(dtype, cast, device=device)
+    known.optimizations["fp8"] = options["fp8_optimizations"]
+    model = known.get_model(tensors)
+    model.notes = notes
+    kind = comfy.model_patcher
+    patcher_class = kind.ModelPatcher if disable_dynamic else kind.CoreModelPatcher
+    patcher = patcher_class(model, load_device=device, offload_device=offload)
+    if not management.is_device_cpu(offload):
+        model.to(offload)
+    model.load_model_weights(tensors, "", assign=patcher.is_dynamic())
+    patcher.cached_patcher_init = (_load, (path, options, preset))
+    return patcher
+
+
+def _read(path: Path, preset: str | None) -> tuple[dict[str, Tensor], JoVAConfig, dict[str, Any]]:
+    existing_file(path, "checkpoint", "a JoVA checkpoint (.safetensors)")
+    if path.suffix not in (".safetensors", ".sft"):
+        raise JoVAError(
+            f"{path.name} is no safetensors file; give a JoVA checkpoint (.safetensors)."
+        )
+    try:
+        tensors, metadata = comfy.utils.load_torch_file(str(path), return_metadata=True)
+    except Exception as error:
+        raise JoVAError(
+            f"The checkpoint {path.name} cannot be read ({error}); it may be truncated: "
+            "copy or download it again."
+        ) from error
+    tensors, metadata = comfy.utils.convert_old_quants(tensors, "", metadata=metadata or {})
+    # Core's save nodes put this prefix before every name.
+    inner = comfy.utils.state_dict_prefix_replace(
+        tensors, {"model.diffusion_model.": ""}, filter_keys=True
+    )
+    tensors = inner or tensors
+    config, notes = describe(path, tensors, metadata or {}, preset=preset)
+    if preset is not None and config == PRESETS["mini"]:
+        # The preset has no latent statistics; they are those of the bundled codecs.
+        config = replace(config, **_bundled_streams())
+    missing = sorted(expected_shapes(config).keys() - tensors.keys())
+    if missing:
+        raise JoVAError(
+            f"{path.name} does not hold the model its config describes: {len(missing)} tensors are "
+            f"missing, first {missing[0]}; give another file."
+        )
+    return tensors, config, notes
+
+
+def _bundled_streams() -> dict[str, Any]:
+    _, metadata = comfy.utils.load_torch_file(str(MINI), return_metadata=True)
+    config, _ = describe(MINI, {}, metadata)
+    return {"video": config.video, "audio": config.audio}

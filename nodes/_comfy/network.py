@@ -1,0 +1,133 @@
+"""The transformer as core calls it: injected layers and attention, wrappers, block replacement."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import comfy.ldm.modules.attention
+import comfy.model_prefetch
+import comfy.patcher_extension
+import torch
+from torch import Tensor
+
+from ...jova_core.config import JoVAConfig, JoVAError
+from ...jova_core.latents import AVLatents, Conditioning
+from ...jova_core.model.jova import JoVA
+from .streams import first_channels
+
+
+class JoVANetwork(JoVA):
+    """`JoVA` with core's signature; a LoRA's keys are `diffusion_model.` + its parameter names."""
+
+    def __init__(
+        self,
+        *,
+        config: JoVAConfig,
+        operations: Any,
+        dtype: torch.dtype | None = None,
+        device: Any = None,
+        image_model: str | None = None,  # noqa: ARG002  core hands on the whole unet_config
+    ) -> None:
+        super().__init__(config, ops=operations, dtype=dtype, device=device)
+        self.dtype = dtype
+
+    def forward(
+        self,
+        x: list[Tensor],
+        timestep: tuple[Tensor, Tensor],
+        context: Tensor | None = None,
+        transformer_options: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> list[Tensor] | Tensor:
+        """Velocities of the streams in `x`, in their order; of a single one as a bare tensor."""
+        options = {} if transformer_options is None else transformer_options
+        wrappers = comfy.patcher_extension.get_all_wrappers(
+            comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, options
+        )
+        return comfy.patcher_extension.WrapperExecutor.new_class_executor(
+            self._forward, self, wrappers
+        ).execute(x, timestep, context, options, **kwargs)
+
+    def _forward(
+        self,
+        x: list[Tensor],
+        timestep: tuple[Tensor, Tensor],
+        context: Tensor | None,
+        transformer_options: dict[str, Any],
+        jova_image: Tensor | None = None,
+        jova_image_mask: Tensor | None = None,
+        **_: Any,
+    ) -> list[Tensor] | Tensor:
+        video = next((part for part in x if part.ndim == 5), None)
+        audio = next((part for part in x if part.ndim == 3), None)
+        count = self.config.video.channels
+        out = super().forward(
+            AVLatents(video=None if video is None else video[:, :count], audio=audio),
+            *timestep,
+            Conditioning(
+                text=self._split_text(context), image=jova_image, image_mask=jova_image_mask
+            ),
+            partial(_attend, options=transformer_options),
+            run=_Runner(
+                [*self.double_blocks, *self.single_blocks], x[0].device, transformer_options
+            ),
+        )
+        made = {5: out.video, 3: out.audio}
+        if video is not None:
+            made[5] = first_channels(torch.zeros_like(video), count, lambda _: out.video)
+        parts = [made[part.ndim] for part in x]
+        return parts if len(parts) > 1 else parts[0]
+
+    def _split_text(self, context: Tensor | None) -> tuple[Tensor, ...]:
+        specs = self.config.text
+        width, tokens = specs[0].width, specs[0].max_tokens
+        if context is None or tuple(context.shape[1:]) != (tokens, width):
+            came = "nothing" if context is None else f"a text encoding {list(context.shape)}"
+            raise JoVAError(
+                f"The model got {came} where {specs[0].name} gives [B, {tokens}, {width}]; "
+                "encode the prompt with Load JoVA Text Encoder."
+            )
+        return (context,)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, *, options: dict[str, Any]) -> Tensor:
+    return comfy.ldm.modules.attention.optimized_attention(
+        q, k, v, q.shape[1], skip_reshape=True, transformer_options=options
+    )
+
+
+class _Runner:
+    """Runs a block with core's prefetching and with what nodes put in its place."""
+
+    def __init__(
+        self, blocks: list[torch.nn.Module], device: torch.device, options: dict[str, Any]
+    ) -> None:
+        self.device, self.options = device, options
+        self.last = blocks[-1]
+        self.replace = options.get("patches_replace", {}).get("dit", {})
+        prefetch = comfy.model_prefetch
+        self.queue = prefetch.make_prefetch_queue(blocks, device, options)
+
+    def __call__(
+        self,
+        block: torch.nn.Module,
+        place: tuple[str, int],
+        tokens: dict[str, Tensor],
+        contexts: Mapping[str, Any],
+        attend: Callable[..., Tensor],
+    ) -> dict[str, Tensor]:
+        if self.queue is not None:
+            comfy.model_prefetch.prefetch_queue_pop(self.queue, self.device, block)
+        self.options["block_type"], self.options["block_index"] = place[0], place[1]
+
+        def original(arguments: dict[str, Any]) -> dict[str, Any]:
+            return {"img": block(arguments["img"], contexts, attend)}
+
+        if place in self.replace:
+            arguments = {"img": tokens, "transformer_options": self.options}
+            out = self.replace[place](arguments, {"original_block": original})["img"]
+        else:
+            out = block(tokens, contexts, attend)
+        if self.queue is not None and block is self.last:
+            comfy.model_prefetch.prefetch_queue_pop(self.queue, self.device, None)
+        return out

@@ -1,0 +1,54 @@
+"""ComfyUI's three forms of a latent (nested, packed `[B, 1, N]`, plain) as `AVLatents` and back."""
+
+from collections.abc import Callable
+from typing import Any
+
+import comfy.nested_tensor
+import comfy.utils
+import torch
+from torch import Tensor
+
+from ...jova_core.config import JoVAError
+from ...jova_core.latents import AVLatents
+
+
+def read_streams(latent: Any, shapes: list[torch.Size] | None = None) -> AVLatents:
+    """Video (5-D) and audio (3-D) of a latent; `shapes` are those of a packed one's streams.
+
+    Raises JoVAError for anything but one video, one audio, or both.
+    """
+    if latent.is_nested:
+        parts = list(latent.unbind())
+    else:
+        parts = comfy.utils.unpack_latents(latent, shapes or [latent.shape])
+    videos = [part for part in parts if part.ndim == 5]
+    audios = [part for part in parts if part.ndim == 3]
+    if len(videos) > 1 or len(audios) > 1 or len(videos) + len(audios) != len(parts):
+        raise JoVAError(
+            f"A latent of shapes {[tuple(part.shape) for part in parts]} came; JoVA needs a video "
+            "latent [B, C, T, H, W], an audio latent [B, C, L], or both: start from Empty JoVA "
+            "Latent."
+        )
+    return AVLatents(video=next(iter(videos), None), audio=next(iter(audios), None))
+
+
+def nested(latents: AVLatents) -> Any:
+    """Both streams as core's NestedTensor, video first; a single stream as it is."""
+    parts = [part for part in (latents.video, latents.audio) if part is not None]
+    return parts[0] if len(parts) == 1 else comfy.nested_tensor.NestedTensor(parts)
+
+
+def map_streams(
+    latent: Any, shapes: list[torch.Size] | None, fn: Callable[[AVLatents], AVLatents]
+) -> Any:
+    """`fn` of the streams, in the form in which `latent` came."""
+    out = fn(read_streams(latent, shapes))
+    packed = not latent.is_nested and shapes is not None and len(shapes) > 1
+    if not packed:
+        return nested(out)
+    return comfy.utils.pack_latents([out.video, out.audio])[0]
+
+
+def first_channels(part: Tensor, count: int, fn: Callable[[Tensor], Tensor]) -> Tensor:
+    """`fn` of the first `count` channels; core may have repeated an empty latent beyond them."""
+    return torch.cat((fn(part[:, :count]), part[:, count:]), dim=1)

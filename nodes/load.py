@@ -1,0 +1,120 @@
+"""Loaders: model, text encoder, codecs."""
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..jova_core.config import PRESETS
+from . import _comfy
+
+_NONE, _FROM_FILE = "none", "from the file"
+
+
+class JoVALoadModel(io.ComfyNode):
+    """A JoVA checkpoint as MODEL."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="JoVALoadModel",
+            display_name="Load JoVA Model",
+            category="model/loaders/jova",
+            description="Loads the transformer that makes video and sound together. The bundled "
+            "JoVA-mini needs no download.",
+            search_aliases=["jova", "talking video", "audio video model", "load diffusion model"],
+            inputs=[
+                io.Combo.Input(
+                    "checkpoint",
+                    options=_comfy.model_files("diffusion_models"),
+                    tooltip="The bundled mini, or a JoVA checkpoint from models/diffusion_models.",
+                ),
+                io.Combo.Input(
+                    "weight_dtype",
+                    options=list(_comfy.WEIGHT_DTYPES),
+                    advanced=True,
+                    tooltip="How weights are kept in memory. default: as ComfyUI finds best. fp8 "
+                    "halves the memory of bf16 at some cost in quality.",
+                ),
+                io.Combo.Input(
+                    "preset",
+                    options=[_FROM_FILE, *PRESETS],
+                    advanced=True,
+                    tooltip="Only for a file that lost its metadata, as core's save and merge "
+                    "nodes write them: the shape and rates of the model.",
+                ),
+            ],
+            outputs=[io.Model.Output(display_name="model", tooltip="The JoVA transformer.")],
+        )
+
+    @classmethod
+    def execute(cls, checkpoint: str, weight_dtype: str, preset: str) -> io.NodeOutput:
+        path = _comfy.chosen_path("diffusion_models", checkpoint)
+        named = None if preset == _FROM_FILE else preset
+        return io.NodeOutput(_comfy.load_model(path, weight_dtype, named))
+
+
+class JoVALoadTextEncoder(io.ComfyNode):
+    """The text encoders of a checkpoint as CLIP."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="JoVALoadTextEncoder",
+            display_name="Load JoVA Text Encoder",
+            category="model/loaders/jova",
+            description="Loads what turns a prompt into numbers. JoVA-mini's encoder is built in "
+            "and knows a published list of words.",
+            search_aliases=["jova", "clip", "load clip", "text encoder"],
+            inputs=[
+                io.Combo.Input(
+                    "encoder_1",
+                    options=[_comfy.BUNDLED],
+                    tooltip="The first text encoder that the checkpoint was trained with.",
+                ),
+                io.Combo.Input(
+                    "encoder_2",
+                    options=[_NONE],
+                    tooltip="The second one. JoVA-mini has none.",
+                ),
+                io.Model.Input(
+                    "model",
+                    optional=True,
+                    tooltip="Whose vocabulary to use: connect a mini that you trained on other "
+                    "words. Not connected: the bundled mini's words.",
+                ),
+            ],
+            outputs=[io.Clip.Output(display_name="clip", tooltip="For JoVA Prompt.")],
+        )
+
+    @classmethod
+    def execute(cls, encoder_1: str, encoder_2: str, model: Any = None) -> io.NodeOutput:  # noqa: ARG003
+        return io.NodeOutput(_comfy.load_text_encoder(model))
+
+
+class JoVALoadCodecs(io.ComfyNode):
+    """The video and the audio codec as VAEs."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="JoVALoadCodecs",
+            display_name="Load JoVA Codecs",
+            category="model/loaders/jova",
+            description="Loads what turns latents into pictures and sound, and back.",
+            search_aliases=["jova", "vae", "audio vae", "load vae"],
+            inputs=[
+                io.Combo.Input(
+                    "codecs",
+                    options=_comfy.model_files("vae"),
+                    tooltip="The codecs of JoVA-mini, or a JoVA codec file from models/vae.",
+                ),
+            ],
+            outputs=[
+                io.Vae.Output(display_name="video_vae", tooltip="Pictures; works in VAE Decode."),
+                io.Vae.Output(display_name="audio_vae", tooltip="Sound; works in VAEDecodeAudio."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, codecs: str) -> io.NodeOutput:
+        return io.NodeOutput(*_comfy.load_codec_vaes(_comfy.chosen_path("vae", codecs)))
