@@ -2,21 +2,33 @@
 
 import json
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from ..config import JoVAError
 from ..files import check_target, staged
 from ..flow.schedule import simple_sigmas
-from ..minidata.dataset import load_dataset
-from ..mouth.landmarks import find_landmarker
-from ..pipeline import MINI_CODECS, Clip, SampleSettings, generate, load_pipeline
+from ..minidata.dataset import Dataset, load_dataset
+from ..mouth.landmarks import LipDetector, find_landmarker
+from ..pipeline import (
+    MINI_CODECS,
+    Clip,
+    Given,
+    JoVAPipeline,
+    SampleSettings,
+    generate,
+    load_pipeline,
+)
 from ..prompt import Prompt
-from ..quality.cases import read_cases
+from ..quality.cases import held_out_cases, read_cases
 from ..quality.evaluate import evaluate
-from ..quality.judges import judges_for
+from ..quality.judges import Judges, judges_for
 from ..quality.table import format_table
+from ..quality.tasks import evaluate_tasks
 from ..training.codecs import evaluate_codecs
 from .console import Bar, note, result
 
@@ -33,6 +45,7 @@ def add_options(parser: ArgumentParser) -> None:
     add("--json", type=Path, help="write all figures here")
     add("--limit", type=int, help="how many prompts (default: 60 held-out ones, all of --prompts)")
     add("--prompts", type=Path, help="JSON list of prompts instead of the held-out ones")
+    add("--tasks", action="store_true", help="also voice → video, portrait → video, film → voice")
     add("--seed", type=int, default=0)
     add("--steps", type=int, default=defaults.steps)
     add("--solver", default=defaults.solver)
@@ -68,11 +81,40 @@ def run(options: Namespace) -> None:
             seed=options.seed,
             progress=progress,
         )
+    if options.tasks:
+        figures |= _tasks(options, pipeline, dataset, judges, base)
     figures |= {"samples": pipeline.notes.get("samples"), "settings": base}
     if options.json is not None:
         with staged(options.json) as temporary:
             temporary.write_text(json.dumps(figures, indent=1), encoding="utf-8")
     result(format_table(figures))
+
+
+def _tasks(
+    options: Namespace,
+    pipeline: JoVAPipeline,
+    dataset: Dataset,
+    judges: Judges,
+    base: dict[str, Any],
+) -> dict[str, Any]:
+    """Figures of what is made from a given voice, portrait or film of the held-out clips."""
+
+    def make(prompt: Prompt, frames: int, seed: int, given: Mapping[str, Tensor]) -> Clip:
+        settings = SampleSettings(**base, seed=seed)
+        return generate(pipeline, prompt, frames, settings, given=Given(**given))
+
+    cases = held_out_cases(dataset, options.limit or HELD_OUT_PROMPTS)
+    with Bar("evaluate tasks", "clip") as progress, LipDetector() as eyes:
+        return evaluate_tasks(
+            make,
+            dataset,
+            pipeline.codecs,
+            judges,
+            cases,
+            detector=eyes,
+            seed=options.seed,
+            progress=progress,
+        )
 
 
 def _sampling(options: Namespace) -> dict[str, Any]:

@@ -26,7 +26,10 @@ from .words import words_right, words_right_shuffled
 
 FPS = 16  # where no data set says otherwise
 # Figures that the ground truth through the codecs is asked for too.
-CEILINGS = ("words", "sync", "sync_width", "offset_frames", "attributes", "voice", "faces_found")
+CEILINGS = (
+    *("words", "sync", "sync_width", "offset_frames"),
+    *("attributes", "voice", "faces_found", "flicker"),
+)
 
 
 class Clip(Protocol):
@@ -76,6 +79,7 @@ class Measured:
     sync: SyncReport
     opening: Tensor  # float32 [F], pixels
     envelope: Tensor  # float64 [F], loudness
+    flicker: float  # of the background, in grey levels a frame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +148,16 @@ def measure(clip: Clip, judges: Judges, detector: Detector, *, fps: int = 16) ->
         sync=sync_report(track, envelope),
         opening=track.opening,
         envelope=envelope,
+        flicker=background_flicker(clip.frames),
     )
+
+
+def background_flicker(frames: Tensor) -> float:
+    """Mean absolute difference of consecutive frames beside the character's head, of 255."""
+    height, width = frames.shape[1:3]
+    side = width // 10
+    strips = torch.cat((frames[:, : height // 2, :side], frames[:, : height // 2, -side:]), dim=2)
+    return float(strips.float().diff(dim=0).abs().mean()) if len(frames) > 1 else math.nan
 
 
 def summarise(
@@ -161,6 +174,7 @@ def summarise(
         "attributes": _mean(list(shares.values())),
         "per_attribute": shares,
         "voice": _share([(c.voice, m.voice) for c, m in zip(cases, measured, strict=True)]),
+        "flicker": _mean([m.flicker for m in measured]),
         "faces_found": sum(m.sync.found > 0 for m in measured),
         "faces_share": _mean([m.sync.found for m in measured]),
     }

@@ -11,17 +11,26 @@ ROWS = (
     ("attributes", "attributes", None, "attributes_ceiling"),
     ("voice", "voice", None, "voice_ceiling"),
     ("clips with a face", "faces_found", None, "faces_found_ceiling"),
+    ("background flicker", "flicker", None, "flicker_ceiling"),
+)
+TASK_ROWS = (
+    ("voice → lips: opening", "lips_opening", None, "lips_opening_ceiling"),
+    ("voice → lips: width", "lips_width", None, "lips_width_ceiling"),
+    ("voice → lips: closed on b m p", "lips_closed", None, "lips_closed_ceiling"),
+    ("portrait: attributes kept", "portrait_attributes", None, None),
+    ("portrait: words", "portrait_words", None, None),
+    ("film → voice: loudness", "envelope", None, "envelope_ceiling"),
 )
 
 
 def format_table(result: dict[str, Any]) -> str:
     """The result of `evaluate` as lines: figure, generated, shuffled, ceiling."""
-    lines = [f"{'':26}{'generated':>11}{'shuffled':>11}{'ceiling':>11}"]
-    for label, *names in ROWS:
+    lines = [f"{'':30}{'generated':>11}{'shuffled':>11}{'ceiling':>11}"]
+    for label, *names in ROWS + (TASK_ROWS if "lips_opening" in result else ()):
         cells = "".join(f"{_cell(result, name):>11}" for name in names)
-        lines.append(f"{label:26}{cells}".rstrip())
+        lines.append(f"{label:30}{cells}".rstrip())
     for name, value in result["per_attribute"].items():
-        lines.append(f"{'  ' + name:26}{_text(value):>11}")
+        lines.append(f"{'  ' + name:30}{_text(value):>11}")
     lines.append(f"{result['clips']} clips; sync over {result['sync_clips']} of them.")
     return "\n".join(lines)
 

@@ -11,9 +11,10 @@ from jova_core.mouth import LipTrack
 from jova_core.prompt import Prompt
 from jova_core.quality.attributes import thumbnails, train_looks
 from jova_core.quality.cases import Case, held_out_cases, read_cases
-from jova_core.quality.evaluate import evaluate
+from jova_core.quality.evaluate import background_flicker, evaluate
 from jova_core.quality.judges import judges_for, load_judges, save_judges, train_judges
 from jova_core.quality.table import format_table
+from jova_core.quality.tasks import evaluate_tasks
 
 STEPS = {"recogniser": 2, "looks": 2, "voices": 2}
 HAIRS = ("black", "red")
@@ -123,6 +124,57 @@ def test_true_clips_reach_their_ceiling(dataset):
     table = format_table(result)
     assert "0.500" in table
     assert "hair" in table
+
+
+def test_tasks_compare_what_was_made_with_the_true_clip(dataset):
+    cases, given_to = held_out_cases(dataset, 8), []
+
+    def perfect(prompt, frames, seed, given):
+        given_to.append(sorted(given))
+        return SimpleNamespace(**load_clip(dataset, cases[seed].clip))
+
+    def still(prompt, frames, seed, given):
+        clip = load_clip(dataset, cases[seed].clip)
+        return SimpleNamespace(
+            frames=clip["frames"][:1].repeat(33, 1, 1, 1) * 0 + 255, audio=clip["audio"] * 0
+        )
+
+    def figures(make):
+        return evaluate_tasks(make, dataset, CODECS, JUDGES, cases, detector=PixelDetector())
+
+    best, worst = figures(perfect), figures(still)
+    assert given_to == [["audio"], ["image"], ["video"]] * 8
+    for name in ("lips_opening", "lips_width", "envelope"):
+        assert best[name] == pytest.approx(best[f"{name}_ceiling"])
+        assert best[name] > 0.99
+        assert worst[name] is None  # a still mouth and silence correlate with nothing
+    assert best["portrait_attributes"] == pytest.approx(2 / 3)
+    assert best["portrait_words"] == 0.5
+    assert "closed on b m p" in format_table(
+        {**evaluate(truth_of(dataset), dataset, CODECS, JUDGES, detector=PixelDetector()), **best}
+    )
+
+
+def test_closed_lips_are_counted_in_words_with_b_m_p_only(dataset):
+    from jova_core.minidata.dataset import WordTime
+    from jova_core.quality.tasks import _closures
+
+    def track(*openings):
+        return SimpleNamespace(opening=torch.tensor(openings, dtype=torch.float32))
+
+    words = [WordTime(word="home", start=0, end=0.5), WordTime(word="no", start=0.5, end=1)]
+    truth = track(9, 9, 0, 0, 9, 9, 9, 9, 9, 9, 0, 9, 9, 9, 9, 9)
+    late = track(9, 9, 9, 9, 0, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9)
+    never = track(*[9.0] * 16)
+    assert _closures(words, 16, truth, truth, late, never) == (1, 1, 1, 0)
+
+
+def test_flicker_is_zero_for_a_still_background_and_grey_levels_else():
+    frames = torch.zeros(5, 40, 40, 3, dtype=torch.uint8)
+    frames[::2, 30:] = 200  # the character moves
+    assert background_flicker(frames) == 0
+    frames[::2, :20] = 10
+    assert background_flicker(frames) == 10
 
 
 def test_prompts_without_ground_truth_have_no_ceiling_and_silence_no_sync():
