@@ -1,0 +1,48 @@
+// Nodes of this pack say in words what they did: remarks on a prompt, a report, a file's name.
+import { app } from "../../scripts/app.js";
+import { chain } from "./lib/chain.js";
+
+// Pixels of a text of some lines; longer ones scroll.
+const HEIGHT = 110;
+const SAYING = new Set(["JoVAPrompt", "JoVASaveVideo", "JoVASyncReport"]);
+
+/** The lines that a run put out for a node; "" if there are none. */
+export function sentences(output) {
+  return [output?.text ?? []].flat().join("\n").trim();
+}
+
+function show(node, text) {
+  let widget = node.widgets?.find((found) => found.name === "said");
+  if (!text && !widget) return;
+  widget ??= addText(node);
+  widget.element.textContent = text;
+  node.setDirtyCanvas?.(true, true);
+}
+
+function addText(node) {
+  const root = document.createElement("div");
+  root.className = "jova-node-text";
+  root.style.cssText =
+    "box-sizing:border-box;overflow:auto;padding:4px 6px;font:12px/1.4 monospace;" +
+    "white-space:pre-wrap;user-select:text;color:var(--input-text,#ddd);" +
+    "background:var(--comfy-input-bg,#222);border-radius:4px";
+  const widget = node.addDOMWidget("said", "jova_node_text", root, {
+    serialize: false,
+    getMinHeight: () => HEIGHT,
+    getMaxHeight: () => HEIGHT,
+  });
+  // The option keeps it out of the prompt, this out of the saved workflow.
+  widget.serialize = false;
+  const [width, height] = node.computeSize();
+  node.setSize([Math.max(node.size[0], width), Math.max(node.size[1], height)]);
+  chain(node, "onRemoved", () => root.remove());
+  return widget;
+}
+
+app.registerExtension({
+  name: "JoVA.NodeText",
+  nodeCreated(node) {
+    if (!SAYING.has(node.comfyClass)) return;
+    chain(node, "onExecuted", (output) => show(node, sentences(output)));
+  },
+});
