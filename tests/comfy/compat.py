@@ -20,10 +20,18 @@ BUNDLED = "jova-mini (bundled)"
 CAPTION = "a light face with brown hair in a red shirt on a blue background"
 
 
-def check(function):
-    """Register a check under its own name."""
-    CHECKS[function.__name__] = function
-    return function
+TITLES = {}
+
+
+def check(title):
+    """Register a check under its own name; `title` stands in the README's table."""
+
+    def register(function):
+        CHECKS[function.__name__] = function
+        TITLES[function.__name__] = title
+        return function
+
+    return register
 
 
 class World:
@@ -216,7 +224,7 @@ def _sampler_checks():
 _sampler_checks()
 
 
-@check
+@check("SetLatentNoiseMask")
 def set_latent_noise_mask(world):
     """A mask for the left half keeps the right half of every frame of the pictures."""
     import torch
@@ -235,7 +243,7 @@ def set_latent_noise_mask(world):
     return f"given half moved by {kept:.1e}, made half by {made:.2f}"
 
 
-@check
+@check("Concat and Separate AV Latent")
 def concat_and_separate_av_latent(world):
     latent = world.ksampler()
     video, audio = world.run("LTXVSeparateAVLatent", av_latent=latent)
@@ -244,7 +252,7 @@ def concat_and_separate_av_latent(world):
     return "equal after separating and joining"
 
 
-@check
+@check("ModelSamplingSD3")
 def model_sampling_sd3(world):
     model = world.run("ModelSamplingSD3", model=world.model(), shift=5.0)[0]
     moved = apart(streams(world.ksampler(model=model)), world.reference())
@@ -255,7 +263,7 @@ def model_sampling_sd3(world):
     return f"shift 5 moves the clip by {moved:.2f}, the checkpoint's own 3 by {same:.0e}"
 
 
-@check
+@check("LoraLoaderModelOnly")
 def lora_loader_model_only(world):
     """A random LoRA on the keys of every kind of layer; strength 0 is the base bit for bit."""
     import folder_paths
@@ -296,7 +304,7 @@ def lora_loader_model_only(world):
     return f"{patched} layers patched, strength 1 moves the clip by {moved:.2f}, 0 by 0"
 
 
-@check
+@check("TorchCompileModel")
 def torch_compile_model(world):
     """On a tiny JoVA, because compiling the mini takes minutes on a CPU."""
     model, latent, told = tiny(world)
@@ -347,12 +355,12 @@ def tiny(world):
     return model, latent, [[text, {}]]
 
 
-@check
+@check("EasyCache")
 def easy_cache(world):
     return _cached(world, "EasyCache", reuse_threshold=0.2)
 
 
-@check
+@check("LazyCache")
 def lazy_cache(world):
     return _cached(world, "LazyCache", reuse_threshold=0.2)
 
@@ -380,7 +388,7 @@ def _count_forwards(world):
     return lambda: len(calls)
 
 
-@check
+@check("APG")
 def apg(world):
     model = world.run("APG", model=world.model(), eta=1.0, norm_threshold=5.0, momentum=0.0)[0]
     moved = apart(streams(world.ksampler(model=model)), world.reference())
@@ -388,7 +396,7 @@ def apg(world):
     return f"moves the clip by {moved:.2f}; its norm runs over both streams together"
 
 
-@check
+@check("batch of 2")
 def batch_2(world):
     video, audio = streams(world.ksampler(latent=world.empty(batch_size=2)))
     assert len(video) == len(audio) == 2
@@ -406,7 +414,7 @@ def decoded(world, latent):
     )
 
 
-@check
+@check("EmptyHunyuanLatentVideo (video only)")
 def stock_empty_video_latent(world):
     """A video latent of core's own node gives pictures without sound."""
     latent = world.run("EmptyHunyuanLatentVideo", width=96, height=96, length=9, batch_size=1)[0]
@@ -418,7 +426,7 @@ def stock_empty_video_latent(world):
     return "video only, 9 frames"
 
 
-@check
+@check("an audio latent alone")
 def audio_latent_alone(world):
     """The audio stream of a JoVA latent alone gives sound without pictures."""
     latent = {"samples": world.empty()["samples"].unbind()[1]}
@@ -429,7 +437,7 @@ def audio_latent_alone(world):
     return f"sound only, {sound['waveform'].shape[-1]} samples"
 
 
-@check
+@check("live preview")
 def live_preview(world):
     """JoVA Sampler sends an animated PNG of the whole clip; KSampler sends the first frame."""
     import io as bytes_io
@@ -480,7 +488,7 @@ def jova_sampler(world, latent=None, model=None, **changes):
     return world.run("JoVASampler", **{**settings, **changes})[0]
 
 
-@check
+@check("JoVA Sampler against KSampler")
 def jova_sampler_equals_ksampler(world):
     difference = apart(streams(jova_sampler(world)), world.reference())
     assert difference == 0, difference
@@ -491,7 +499,7 @@ def jova_sampler_equals_ksampler(world):
     return f"equal; by-stream guidance with equal scales differs by {split:.0e}"
 
 
-@check
+@check("interrupt, then run again")
 def interrupt_then_run_again(world):
     import comfy.model_management as management
     import comfy.utils
@@ -519,7 +527,7 @@ def interrupt_then_run_again(world):
     return f"stopped after step {stopped} of {STEPS}; the next run is bit-equal"
 
 
-@check
+@check("VAEDecode, VAEDecodeTiled")
 def vae_decode_and_tiled(world):
     latent, (video_vae, _) = world.ksampler(), world.vaes()
     images = decoded(world, latent)[0]
@@ -532,7 +540,7 @@ def vae_decode_and_tiled(world):
     return f"VAEDecode equals JoVA Decode, tiles over time differ by {close:.0e}"
 
 
-@check
+@check("VAEDecodeAudio")
 def vae_decode_audio(world):
     """Core divides loud clips by 5 standard deviations; JoVA Decode keeps the level."""
     latent, (_, audio_vae) = world.ksampler(), world.vaes()
@@ -547,7 +555,7 @@ def vae_decode_audio(world):
     return f"core's clip is {longer} samples longer; level equal unless 5·std > 1"
 
 
-@check
+@check("VAEEncode, VAEEncodeAudio")
 def vae_encode_round_trip(world):
     video_vae, audio_vae = world.vaes()
     _, film, voice, _ = world.run("JoVASampleMedia")
@@ -560,7 +568,7 @@ def vae_encode_round_trip(world):
     return f"PSNR {psnr:.1f} dB"
 
 
-@check
+@check("CLIPTextEncode, ConditioningZeroOut")
 def clip_text_encode(world):
     """Core's node on our CLIP gives the same numbers as JoVA Prompt."""
     import torch
@@ -576,7 +584,7 @@ def clip_text_encode(world):
     return f"equal; ConditioningZeroOut as negative differs by {apart(same, world.reference()):.0e}"
 
 
-@check
+@check("given sound (JoVA Task)")
 def given_audio_is_clean_and_kept(world):
     _, audio_vae = world.vaes()
     _, _, voice, _ = world.run("JoVASampleMedia")
@@ -598,7 +606,7 @@ def given_audio_is_clean_and_kept(world):
     return "the sound stays, its time is 0, the pictures are made"
 
 
-@check
+@check("given film (JoVA Task)")
 def given_film_is_clean_and_kept(world):
     video_vae, _ = world.vaes()
     _, film, _, fps = world.run("JoVASampleMedia")
@@ -633,7 +641,7 @@ def _times(world, run):
         hook.remove()
 
 
-@check
+@check("latents against `jova generate`")
 def latents_equal_the_command_lines(world):
     """Same seed, steps, sampler and guidance: prompt, portrait, voice and film, in fp32."""
     import torch
@@ -732,7 +740,7 @@ def _with_replace(config):
     return SimpleNamespace(**{**vars(config), "replace": replace})
 
 
-@check
+@check("ModelSave, then Load JoVA Model")
 def files_that_core_saved(world):
     """ModelSave drops our metadata: the loader asks for the preset, then gives the same clip."""
     import folder_paths
@@ -756,7 +764,7 @@ def files_that_core_saved(world):
     return f"asks for a preset; with it the clip differs by {difference:.0e}"
 
 
-@check
+@check("weights in fp8, bf16, fp32")
 def weight_dtypes(world):
     found = {}
     for name in ("fp8_e4m3fn", "fp8_e5m2", "bf16", "fp32"):
@@ -767,7 +775,7 @@ def weight_dtypes(world):
     return ", ".join(f"{name} {value:.3f}" for name, value in found.items())
 
 
-@check
+@check("block replacement, attention override")
 def block_replacement_and_attention_override(world):
     """Nodes may replace a block, and every attention call goes through core's override."""
     model, calls = world.model().clone(), {"block": 0, "attention": 0}
@@ -791,7 +799,7 @@ def block_replacement_and_attention_override(world):
     return f"{calls['block']} blocks, {calls['attention']} attention calls"
 
 
-@check
+@check("deep clone of the MODEL")
 def clone_without_dynamic_loading(world):
     """Compile and training nodes clone the patcher this way and need its loader."""
     copy = world.model().clone(force_deepcopy=True)
@@ -800,7 +808,7 @@ def clone_without_dynamic_loading(world):
     return "a deep copy samples the same"
 
 
-@check
+@check("memory estimate")
 def memory_estimate(world):
     """Core's estimate, by its formula for flash attention, against the peak of a forward pass."""
     import torch
@@ -846,6 +854,26 @@ def _peak_bytes(core, config, parts, text):
             held += event.nbytes()
             peak = max(peak, held)
     return peak
+
+
+def table(found):
+    """Markdown rows of results: what was tried, whether it works, what was measured."""
+    groups = {}
+    for name, result in found.items():
+        kind, _, variant = name.partition("/")
+        groups.setdefault(kind, []).append((variant, result))
+    lines = ["| With | Works | Measured |", "|---|---|---|"]
+    for kind, results in groups.items():
+        variants = [variant for variant, _ in results if variant]
+        title = f"{kind}: {', '.join(variants)}" if variants else TITLES[kind]
+        works = all(result["works"] for _, result in results)
+        details = [result["detail"] for _, result in results]
+        values = [float(detail.rsplit(" ", 1)[1]) for detail in details] if variants else []
+        said = details[0]
+        if variants:
+            said = f"correlation with KSampler/euler's clip {min(values):.2f} or more"
+        lines.append(f"| {title} | {'yes' if works else 'no'} | {said} |")
+    return "\n".join(lines)
 
 
 def main():
