@@ -38,7 +38,8 @@ def encode(job: EncodeJob, recipe: Recipe, target: Path) -> str:
     raw = ["-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", size]
     with tempfile.TemporaryDirectory(prefix="jova-") as folder:
         tag_file = Path(folder) / "tags.txt"
-        tag_file.write_text(_tag_file_text(job.tags), encoding="utf-8", newline="\n")
+        text = _tag_file_text(job.tags)
+        tag_file.write_text(text, encoding="utf-8", errors="replace", newline="\n")
         inputs = [*raw, "-framerate", str(job.fps), "-i", "pipe:0"]
         inputs += ["-f", "ffmetadata", "-i", str(tag_file)]
         maps = ["-map", "0:v", "-map_metadata", "1"]
@@ -67,7 +68,10 @@ def _pad_even(frames: Tensor, scale: int) -> Tensor:
 
 
 def _filters(job: EncodeJob, recipe: Recipe) -> str:
-    """Return ffmpeg's filter chain: enlarge and convert, trim the padding to one row, tag."""
+    """Return ffmpeg's filter chain: enlarge and convert, trim the padding to one row, tag.
+
+    The recipe's own filters follow.
+    """
     height, width = (side * job.scale for side in job.frames.shape[1:3])
     flags = f"flags={recipe.scaler}+accurate_rnd+full_chroma_int+full_chroma_inp"
     matrix = ":out_color_matrix=bt709:out_range=tv" if recipe.bt709 else ""
@@ -79,6 +83,8 @@ def _filters(job: EncodeJob, recipe: Recipe) -> str:
         chain.append(f"crop={width + width % 2}:{height + height % 2}:0:0")
     if recipe.bt709:
         chain.append("setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709")
+    if recipe.filters:
+        chain.append(recipe.filters)
     return ",".join(chain)
 
 
@@ -93,6 +99,6 @@ def _wav_bytes(audio: Tensor, sample_rate: int) -> bytes:
 
 def _tag_file_text(tags: dict[str, str]) -> str:
     """Return ffmpeg's metadata file: a backslash before each of = ; # \\ and line end."""
-    escapes = str.maketrans({sign: f"\\{sign}" for sign in "=;#\\\n"})
+    escapes = str.maketrans({sign: f"\\{sign}" for sign in "=;#\\\r\n"})
     lines = [f"{key.translate(escapes)}={value.translate(escapes)}" for key, value in tags.items()]
     return "\n".join([";FFMETADATA1", *lines, ""])

@@ -12,7 +12,7 @@ from .ffmpeg import ffmpeg_reason, input_arguments, run_ffmpeg
 
 _MEDIA = "a video or sound file (.mp4, .mkv, .webm, .mov, .wav, .flac, .mp3, ...)"
 # Half of what lies between a whole rate and its NTSC neighbour.
-_RATE_TOLERANCE = 5e-4
+_RATE_TOLERANCE = Fraction(1, 2000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class AudioInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class MediaInfo:
-    """The streams of one file and the container's text tags."""
+    """The streams of one file and the container's text tags, their names in lower case."""
 
     path: Path
     video: VideoInfo | None
@@ -118,10 +118,15 @@ def _video_info(header: dict[str, str], span: _Span, described: str) -> VideoInf
     length = (span.last - (span.first or 0)) * Fraction(header["tb"])
     rate = span.packets / length if length else Fraction(1)
     stated = re.search(r"([\d.]+) fps", described)
-    # Matroska and its like round every time to milliseconds: there the stated rate is nearer.
-    if stated and Fraction(header["tb"]) >= Fraction(1, 1000):
+    tick = Fraction(header["tb"])
+    tolerance = _RATE_TOLERANCE
+    if header.get("codec_id") == "gif":
+        # It states no rate, and its length is rounded to 1/100 s.
+        tolerance = max(tolerance, tick / length) if length else tolerance
+    elif stated and tick >= Fraction(1, 1000):
+        # Matroska and its like round every time to milliseconds: there the stated rate is nearer.
         rate = Fraction(stated[1])
-    fps = _snap_rate(rate)
+    fps = _snap_rate(rate, tolerance)
     seconds = length or span.packets / fps
     return VideoInfo(
         codec=header.get("codec_id", "unknown"),
@@ -133,11 +138,11 @@ def _video_info(header: dict[str, str], span: _Span, described: str) -> VideoInf
     )
 
 
-def _snap_rate(rate: Fraction) -> Fraction:
+def _snap_rate(rate: Fraction, tolerance: Fraction) -> Fraction:
     """Return the whole or NTSC rate just beside `rate` (containers round times), else `rate`."""
     whole = round(rate)
     for known in (Fraction(whole), Fraction(whole * 1000, 1001)):
-        if known and abs(rate / known - 1) < _RATE_TOLERANCE:
+        if known and abs(rate / known - 1) < tolerance:
             return known
     return rate.limit_denominator(1001)
 
@@ -175,5 +180,6 @@ def _read_tags(path: Path) -> dict[str, str]:
             break
         if pair:
             key, value = (re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL) for part in pair.groups())
-            tags[key] = value
+            # Matroska and WebM write names in capitals, MP4 as given.
+            tags[key.lower()] = value
     return tags

@@ -5,6 +5,7 @@ F frames, H height, W width, C sound channels, N samples.
 
 import errno
 import json
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +20,8 @@ from .fit import check_audio, check_clip, fit_length
 from .picture import PICTURE_SUFFIXES, save_picture
 from .probe import probe
 from .recipes import Recipe, load_recipe
+
+_JSON_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +59,8 @@ def write_clip(
 
     Sound is cut, or padded with silence, at its end to round(F / fps * sample_rate) samples; what
     goes beyond +-1 is clipped and noted. `scale` enlarges by a whole factor. `metadata` values
-    become text tags (JSON unless already text). One frame without sound may go to .png or .jpg.
+    become text tags (JSON unless already text); those that the container loses are noted. One
+    frame without sound may go to .png or .jpg.
     Raises JoVAError with one sentence; on failure nothing is left behind.
     """
     target = Path(path)
@@ -72,6 +76,7 @@ def write_clip(
     else:
         chosen = load_recipe(recipe)
         _check_suffix(target, chosen)
+        _check_rate(fps, chosen)
         if audio is not None and not chosen.audio_args:
             notes.append(f"The recipe {chosen.name} holds no sound, so it was left out.")
             audio = None
@@ -81,7 +86,7 @@ def write_clip(
         job = EncodeJob(
             frames=frames, audio=audio, fps=fps, sample_rate=sample_rate, scale=scale, tags=tags
         )
-        height, width = _write_media(target, job, chosen)
+        height, width = _write_media(target, job, chosen, notes)
     channels, samples = (0, 0) if audio is None else audio.shape
     size = {"frames": len(frames), "height": height, "width": width}
     sound = {"samples": samples, "sample_rate": sample_rate, "channels": channels}
@@ -92,13 +97,21 @@ def _tag_texts(metadata: dict | None) -> dict[str, str]:
     """Return every value as text: strings as they are, the rest as JSON."""
     try:
         return {
-            str(key): value if isinstance(value, str) else json.dumps(value)
+            str(key): value if isinstance(value, str) else _json_text(value)
             for key, value in (metadata or {}).items()
         }
     except (TypeError, ValueError) as error:
         raise JoVAError(
             f"The metadata cannot become JSON ({error}); give text, numbers, lists and dicts."
         ) from error
+
+
+def _json_text(value: object) -> str:
+    """Return `value` as JSON in ASCII without braces inside its texts."""
+    # ComfyUI's page finds the end of a WebM file's workflow by counting braces, texts included.
+    return _JSON_TEXT.sub(
+        lambda text: text[0].replace("{", "\\u007b").replace("}", "\\u007d"), json.dumps(value)
+    )
 
 
 def _check_picture(target: Path, frames: int, audio: Tensor | None) -> None:
@@ -122,7 +135,16 @@ def _check_suffix(target: Path, recipe: Recipe) -> None:
         )
 
 
-def _write_media(target: Path, job: EncodeJob, recipe: Recipe) -> tuple[int, int]:
+def _check_rate(fps: Fraction, recipe: Recipe) -> None:
+    """Reject a frame rate that the container's players do not keep."""
+    if fps > recipe.max_fps:
+        raise JoVAError(
+            f"The recipe {recipe.name} holds at most {recipe.max_fps} frames/s, but {fps} came; "
+            "give fewer frames/s or choose another recipe."
+        )
+
+
+def _write_media(target: Path, job: EncodeJob, recipe: Recipe, notes: list[str]) -> tuple[int, int]:
     """Encode beside `target`, read the result back, then give it its name; returns its size."""
     with staged(target) as temporary:
         words = encode(job, recipe, temporary)
@@ -131,10 +153,10 @@ def _write_media(target: Path, job: EncodeJob, recipe: Recipe) -> tuple[int, int
             raise write_problem(
                 target, errno.ENOSPC if full else None, f"ffmpeg: {ffmpeg_reason(words.encode())}"
             )
-        return _verify(temporary, target, job)
+        return _verify(temporary, target, job, notes)
 
 
-def _verify(written: Path, target: Path, job: EncodeJob) -> tuple[int, int]:
+def _verify(written: Path, target: Path, job: EncodeJob, notes: list[str]) -> tuple[int, int]:
     """Count what arrived in the file, compare it with `job`, return its height and width."""
     found = probe(written)
     frames, seconds = len(job.frames), len(job.frames) / job.fps
@@ -145,4 +167,8 @@ def _verify(written: Path, target: Path, job: EncodeJob) -> tuple[int, int]:
     if job.audio is not None and abs(length - seconds) >= 1 / job.fps:
         reason = f"the sound came out {float(length):.3f} s long, not {float(seconds):.3f} s"
         raise write_problem(target, None, reason)
+    lost = [key for key, text in job.tags.items() if found.tags.get(key.lower()) != text]
+    if lost:
+        names = ", ".join(lost)
+        notes.append(f"A {target.suffix} file cannot hold this metadata as given: {names}.")
     return found.video.height, found.video.width
