@@ -24,8 +24,8 @@ LARGEST_SHIFT_SECONDS = Fraction(1, 2)
 # own jitter on closed lips stays below 0.012, and lips that speak are above 0.022.
 STILL_LIPS = 0.015
 # Best correlations of 82 such clips (2 to 4 s) are 0.58 and more. Voices of other clips of that
-# length also reach 0.5 in 25 to 50 % of the pairs, so a match is evidence and not proof.
-CLEAR_MATCH = 0.5
+# length also get there in a third of the pairs, so a match is evidence and not proof.
+CLEAR_MATCH = 0.55
 # Ours: chance matches shrink with the root of the length, so longer clips need less.
 CLEAR_MATCH_SECONDS, LEAST_MATCH = 4.0, 0.3
 
@@ -75,22 +75,21 @@ class ClipSync:
     @property
     def problem(self) -> str:
         """Why nothing can be said about sync, in a few words; "" where something can."""
-        known = int(torch.isfinite(self.lips).sum())
-        if len(self.lips) < MIN_FRAMES:
-            return f"too short to tell: {len(self.lips)} frames, at least {MIN_FRAMES} are needed"
-        if float(self.envelope.max()) == 0:
-            return "the sound is silent"
-        if known == 0:
-            return "no face was found"
-        if known < MIN_FRAMES:
-            return f"a face was found in {known} frames only, at least {MIN_FRAMES} are needed"
-        if self.lip_motion < STILL_LIPS:
-            return "the mouth does not move"
-        if self.sync.offset_frames is None:
-            return "the sound stays the same from frame to frame"
-        if self.sync.offset_correlation < self.clear_match:
-            return "lips and voice do not match at any shift"
-        return ""
+        count, known = len(self.lips), int(torch.isfinite(self.lips).sum())
+        few = f"at least {MIN_FRAMES} frames are needed, not"
+        checks = (
+            (count < MIN_FRAMES, f"too short to tell: {few} {count}"),
+            (float(self.envelope.max()) == 0, "the sound is silent"),
+            (known == 0, "no face was found"),
+            (known < MIN_FRAMES, f"too few faces to tell: {few} {known}"),
+            (self.lip_motion < STILL_LIPS, "the mouth does not move"),
+            (self.sync.offset_frames is None, "the sound stays the same from frame to frame"),
+            (
+                self.sync.offset_correlation < self.clear_match,
+                "no clear match of lips and voice at any shift",
+            ),
+        )
+        return next((words for applies, words in checks if applies), "")
 
     @property
     def _best_ms(self) -> float:
@@ -178,7 +177,7 @@ def sync_table(clip: ClipSync) -> str:
         "Length": _lengths(clip),
     }
     if clip.sound.broken:
-        rows["Broken"] = f"{clip.sound.broken} samples are NaN or infinite and count as silence"
+        rows["Broken"] = f"samples that are NaN or infinite, taken as silence: {clip.sound.broken}"
     return "\n".join(f"{name:<10}{text}" for name, text in rows.items())
 
 
