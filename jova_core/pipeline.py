@@ -33,7 +33,7 @@ class SampleSettings:
 
     steps: int = 30
     solver: str = "euler"
-    cfg_video: float = 3.0
+    cfg_video: float = 2.0
     cfg_audio: float = 3.0
     shift: float | None = None  # None: the checkpoint's
     seed: int = 0

@@ -37,7 +37,7 @@ class JoVASampler(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "cfg_video",
-                    default=3.0,
+                    default=2.0,
                     min=0.0,
                     max=30.0,
                     step=0.1,

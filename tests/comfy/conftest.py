@@ -1,0 +1,176 @@
+"""Finds a ComfyUI to test in, and runs it as a server with folders of its own."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PACK = Path(__file__).parents[2]
+BOOT_SECONDS, RUN_SECONDS = 240, 300
+NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def _find_root():
+    named = os.environ.get("COMFYUI_PATH")
+    beside = [PACK.parents[1]] if PACK.parent.name == "custom_nodes" else []
+    places = [Path(named)] if named else [*beside, Path.home() / "comfy" / "ComfyUI"]
+    return next((place for place in places if (place / "main.py").is_file()), None)
+
+
+@pytest.fixture(scope="session")
+def comfy_root():
+    """Folder of a ComfyUI 0.33 or newer."""
+    root = _find_root()
+    if root is None:
+        pytest.skip("no ComfyUI found: name its folder in COMFYUI_PATH")
+    text = (root / "comfyui_version.py").read_text(encoding="utf-8")
+    version = re.search(r'"(\d+)\.(\d+)', text)
+    if (int(version[1]), int(version[2])) < (0, 33):
+        pytest.skip(f"ComfyUI {version[0]} is older than 0.33")
+    return root
+
+
+@pytest.fixture(scope="session")
+def comfy_python(comfy_root):
+    """The interpreter that ComfyUI is installed for."""
+    found = os.environ.get("COMFYUI_PYTHON") or comfy_root / ".venv" / "bin" / "python"
+    if not Path(found).is_file():
+        pytest.skip(f"no interpreter at {found}: name ComfyUI's in COMFYUI_PYTHON")
+    return str(found)
+
+
+@pytest.fixture(scope="session")
+def comfy_environment():
+    """One thread, because two of them stall beside other work, and no network."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
+
+
+@dataclass
+class Server:
+    """A running ComfyUI with this pack and nothing else."""
+
+    url: str
+    folder: Path
+    log: Path
+
+    def get(self, path):
+        """Body of a GET, as JSON where it is."""
+        with NO_PROXY.open(self.url + path, timeout=60) as answer:
+            body = answer.read()
+            kind = answer.headers.get_content_type()
+        return json.loads(body) if kind == "application/json" else body
+
+    def post(self, path, data):
+        """Answer of a POST of JSON; errors of the server become its own JSON."""
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.url + path, json.dumps(data).encode(), headers)
+        try:
+            with NO_PROXY.open(request, timeout=60) as answer:
+                body = answer.read()
+        except urllib.error.HTTPError as error:
+            body = error.read()
+        return json.loads(body) if body.strip() else {}
+
+    def start(self, prompt):
+        """Id of a queued prompt in API form."""
+        answer = self.post("/prompt", {"prompt": prompt})
+        assert "prompt_id" in answer, answer
+        return answer["prompt_id"]
+
+    def wait(self, prompt_id, seconds=RUN_SECONDS):
+        """History entry of a prompt once it is over."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            entry = self.get(f"/history/{prompt_id}").get(prompt_id)
+            if entry and entry["status"]["status_str"] in ("success", "error"):
+                return entry
+            time.sleep(0.2)
+        raise AssertionError(f"no answer in {seconds} s:\n{self.tail()}")
+
+    def run(self, prompt):
+        """History entry of a prompt that must succeed."""
+        entry = self.wait(self.start(prompt))
+        assert entry["status"]["status_str"] == "success", self.error(entry)
+        return entry
+
+    def fail(self, prompt):
+        """What the user is told by a prompt that must fail."""
+        answer = self.post("/prompt", {"prompt": prompt})
+        if "prompt_id" not in answer:
+            return json.dumps(answer)
+        entry = self.wait(answer["prompt_id"])
+        assert entry["status"]["status_str"] == "error", "it did not fail"
+        return self.error(entry)
+
+    @staticmethod
+    def error(entry):
+        """The sentence of a failed run."""
+        told = [m[1] for m in entry["status"]["messages"] if m[0] == "execution_error"]
+        return told[0]["exception_message"] if told else ""
+
+    def files(self, entry):
+        """(kind, path) of every file that a run shows."""
+        shown = [f for out in entry["outputs"].values() for f in out.get("images", [])]
+        return [
+            (f["type"], self.folder / f["type"] / f["subfolder"] / f["filename"]) for f in shown
+        ]
+
+    def tail(self):
+        """The last lines of the server's log."""
+        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-40:])
+
+
+@pytest.fixture(scope="session")
+def server(comfy_root, comfy_python, comfy_environment, tmp_path_factory):
+    """A ComfyUI with fresh folders, an empty input folder and only this pack."""
+    folder = tmp_path_factory.mktemp("comfy")
+    for name in ("user", "input", "output", "temp", "custom_nodes", "models/diffusion_models"):
+        (folder / name).mkdir(parents=True)
+    (folder / "custom_nodes" / "ComfyUI-JoVA").symlink_to(PACK)
+    (folder / "models" / "diffusion_models" / "junk.safetensors").write_bytes(b"not a model" * 99)
+    (folder / "models" / "diffusion_models" / "old.ckpt").write_bytes(b"\x80\x02}q")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        *(comfy_python, comfy_root / "main.py", "--cpu", "--listen", "127.0.0.1"),
+        *("--port", port, "--disable-api-nodes", "--base-directory", folder),
+        *("--database-url", f"sqlite:///{folder}/comfy.db"),
+    ]
+    found = Server(url=f"http://127.0.0.1:{port}", folder=folder, log=folder / "server.log")
+    with found.log.open("wb") as log:
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=comfy_environment,
+            cwd=comfy_root,
+        )
+        try:
+            _wait_until_up(found, process)
+            found.post("/api/settings", {"Comfy.TutorialCompleted": True})
+            yield found
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _wait_until_up(found, process):
+    end = time.monotonic() + BOOT_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            found.get("/system_stats")
+        except OSError:
+            time.sleep(0.5)
+        else:
+            return
+    raise AssertionError(f"ComfyUI did not start:\n{found.tail()}")

@@ -1,0 +1,61 @@
+"""Stock nodes on a JoVA in a real ComfyUI: each line of the README's table is one of these."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+README = HERE.parents[1] / "README.md"
+
+
+def _compat():
+    spec = importlib.util.spec_from_file_location("jova_compat", HERE / "compat.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+COMPAT = _compat()
+
+
+@pytest.fixture(scope="session")
+def results(comfy_root, comfy_python, comfy_environment, tmp_path_factory):
+    """Results of every check, run once in ComfyUI's own interpreter."""
+    folder = tmp_path_factory.mktemp("compat")
+    pack = folder / "ComfyUI-JoVA"
+    pack.symlink_to(HERE.parents[1])
+    out = folder / "results.json"
+    done = subprocess.run(
+        [comfy_python, HERE / "compat.py", comfy_root, pack, out],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=comfy_environment,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    found = json.loads(out.read_text(encoding="utf-8"))
+    if os.environ.get("JOVA_WRITE_SNAPSHOTS"):
+        text = README.read_text(encoding="utf-8")
+        new = f"<!-- compatibility -->\n{COMPAT.table(found)}\n<!-- /compatibility -->"
+        pattern = "<!-- compatibility -->.*<!-- /compatibility -->"
+        README.write_text(re.sub(pattern, lambda _: new, text, flags=re.S), encoding="utf-8")
+    return found
+
+
+@pytest.mark.parametrize("name", list(COMPAT.CHECKS))
+def test_it_works(results, name):
+    assert results[name]["works"], results[name]["detail"]
+
+
+def test_the_readme_lists_every_check():
+    text = README.read_text(encoding="utf-8")
+    block = re.search("<!-- compatibility -->(.*)<!-- /compatibility -->", text, re.S)[1]
+    shown = [line.split(" | ")[0].strip("| ") for line in block.strip().splitlines()[2:]]
+    fake = {name: {"works": True, "detail": "0 1.0"} for name in COMPAT.CHECKS}
+    wanted = [line.split(" | ")[0].strip("| ") for line in COMPAT.table(fake).splitlines()[2:]]
+    assert shown == wanted
