@@ -14,6 +14,7 @@ from ...jova_core.quality.plot import plot_sync
 from ...jova_core.quality.report import measure_sync, sync_table
 from ...jova_core.samples import load_sample
 from ...jova_core.timeline import Timeline
+from .files import face_model
 from .latents import check_codec, check_lengths, frames_at
 from .media import SavedClip, bytes_of, mono, sound_of, to_audio, to_image
 from .model import model_config
@@ -102,7 +103,8 @@ def sample_media(name: str) -> tuple[Tensor, Tensor, dict[str, Any], float]:
 def sync_report(images: Tensor, audio: Any, fps: float) -> tuple[str, float, Tensor]:
     """Table, offset in ms (0 where unknown) and plot of a clip."""
     wave, rate = mono(audio)
-    found = measure_sync(bytes_of(images), wave, rate, Fraction(fps).limit_denominator(1001))
+    rational = Fraction(fps).limit_denominator(1001)
+    found = measure_sync(bytes_of(images), wave, rate, rational, model_path=face_model())
     plot = plot_sync(
         found.lips, found.envelope, fps=found.fps, offset_frames=found.sync.offset_frames
     )

@@ -51,7 +51,8 @@ def comfy_python(comfy_root):
 @pytest.fixture(scope="session")
 def comfy_environment():
     """One thread, because two of them stall beside other work, and no network."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
+    kept = {k: v for k, v in os.environ.items() if k != "JOVA_FACE_LANDMARKER"}
+    return {**kept, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
 
 
 @dataclass

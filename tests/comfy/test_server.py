@@ -1,7 +1,9 @@
 """The pack in a running ComfyUI, over HTTP: it loads, runs every workflow, and explains itself."""
 
 import json
+import os
 import re
+import shutil
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -172,6 +174,23 @@ def _loaded(name):
 def _tasked(*arguments, **inputs):
     graph = basics() | {"task": task(*arguments, **inputs), "d": decode(["task", 0])}
     return graph | {"save": save(["d", 0])}
+
+
+def test_the_sync_report_finds_its_face_model_in_the_models_folder(server):
+    shared = Path(os.environ.get("JOVA_SHARED", ROOT.parent / "shared"))
+    source = shared / "data" / "face_landmarker.task"
+    if not source.is_file():
+        pytest.skip("the face model is not beside the repository")
+    graph, _ = WRONG["no face model"]
+    target = server.folder / "models" / "mediapipe" / source.name
+    target.parent.mkdir()
+    try:
+        shutil.copy(source, target)
+        entry = server.run(graph() | {"again": node("PreviewAny", source=["report", 0])})
+    finally:
+        shutil.rmtree(target.parent)
+    assert "in sync" in entry["outputs"]["report"]["text"][0]
+    assert server.files(entry)[0][1].suffix == ".png"
 
 
 SILENT = {"silent": node("EmptyAudio", duration=0.0, sample_rate=16_000, channels=1)}
