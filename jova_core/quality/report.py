@@ -28,6 +28,8 @@ STILL_LIPS = 0.015
 CLEAR_MATCH = 0.55
 # Ours: chance matches shrink with the root of the length, so longer clips need less.
 CLEAR_MATCH_SECONDS, LEAST_MATCH = 4.0, 0.3
+# Share of such chance matches, measured: 0.60 at 0.75 to 1 s, 0.4 at 2 s, 0.26 at 3 s, 0.18 at 4 s.
+CHANCE = "3 of 5 at 1 s, 2 of 5 at 2 s, 1 of 5 at 4 s"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +79,11 @@ class ClipSync:
         """Why nothing can be said about sync, in a few words; "" where something can."""
         count, known = len(self.lips), int(torch.isfinite(self.lips).sum())
         few = f"at least {MIN_FRAMES} frames are needed, not"
+        unheard = float(self.envelope.max()) == 0
         checks = (
             (count < MIN_FRAMES, f"too short to tell: {few} {count}"),
-            (float(self.envelope.max()) == 0, "the sound is silent"),
+            (unheard and self.sound.broken > 0, "the sound is broken: it holds NaN or infinity"),
+            (unheard, "the sound is silent"),
             (known == 0, "no face was found"),
             (known < MIN_FRAMES, f"too few faces to tell: {few} {known}"),
             (self.lip_motion < STILL_LIPS, "the mouth does not move"),
@@ -170,12 +174,14 @@ def sync_table(clip: ClipSync) -> str:
         "Lip-sync": verdict(clip),
         "Match": _match(clip),
         "Face": f"found in {found} of {len(clip.lips)} frames",
-        "Loudest": _level(clip.sound.peak_db),
-        "Average": _level(clip.sound.rms_db),
+        "Loudest": _level(clip.sound.peak_db, clip.sound.broken),
+        "Average": _level(clip.sound.rms_db, clip.sound.broken),
         "Clipping": _clipping(clip.sound),
         "Silence": f"{clip.sound.silence:.0%} of the sound",
         "Length": _lengths(clip),
     }
+    if not clip.problem and clip.seconds < CLEAR_MATCH_SECONDS:
+        rows["Caution"] = f"a short clip, which other voices match by chance: {CHANCE}"
     if clip.sound.broken:
         rows["Broken"] = f"samples that are NaN or infinite, taken as silence: {clip.sound.broken}"
     return "\n".join(f"{name:<10}{text}" for name, text in rows.items())
@@ -203,8 +209,10 @@ def _match(clip: ClipSync) -> str:
     )
 
 
-def _level(decibels: float) -> str:
-    return "silent" if decibels == -math.inf else f"{decibels:.1f} dBFS"
+def _level(decibels: float, broken: int) -> str:
+    if decibels == -math.inf:
+        return "unknown" if broken else "silent"
+    return f"{decibels:.1f} dBFS"
 
 
 def _clipping(sound: SoundFacts) -> str:

@@ -82,6 +82,7 @@ def findings():
     return {
         "too short to tell: at least 8 frames are needed, not 7": (lips[:7], audio),
         "the sound is silent": (lips, audio * 1e-5),
+        "the sound is broken: it holds NaN or infinity": (lips, torch.full_like(audio, math.nan)),
         "no face was found": (nothing, audio),
         "too few faces to tell: at least 8 frames are needed, not 5": (few, audio),
         "the mouth does not move": (jitter, audio),
@@ -128,6 +129,22 @@ def test_sound_facts_of_known_waves():
     assert sound_facts(loud, RATE).clipped == 0.5
     assert sound_facts(loud, RATE).broken == 1
     assert sound_facts(torch.zeros(0), RATE).peak_db == -math.inf
+
+
+def test_nothing_but_nan_is_never_called_silent():
+    audio = voice()
+    table = sync_table(judge_sync(track(lips_for(audio)), audio * math.nan, RATE, 16))
+    assert "silent" not in table
+    assert "taken as silence: 33000" in table
+
+
+@pytest.mark.parametrize(("times", "cautious"), [(1, True), (2, False)])
+def test_a_match_in_a_short_clip_comes_with_a_caution(times, cautious):
+    audio = voice()
+    lips = lips_for(audio).repeat(times)
+    table = sync_table(judge_sync(track(lips), audio.repeat(times), RATE, 16))
+    assert table.startswith("Lip-sync  in sync")
+    assert ("by chance" in table) is cautious
 
 
 def test_broken_and_clipped_sound_is_named():
