@@ -1,7 +1,9 @@
 """Sampling on core's samplers, with a guidance scale for each stream and a moving preview."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import comfy.model_management
@@ -18,6 +20,7 @@ from .model import model_config
 from .streams import read_streams
 
 _PREVIEW_SIDE = 256  # px
+_PREVIEW_PAUSE = 1.0  # s between previews, so that they cost little beside quick steps
 _PREVIEW_FRAME = 250  # ms, a latent frame at the mini's rates
 
 
@@ -92,18 +95,30 @@ def guide_streams(cfg_video: float, cfg_audio: float) -> Callable[[dict[str, Any
 
 
 class Film(Image.Image):
-    """A picture that saves itself as an animated PNG, for core's preview messages."""
+    """An animated PNG that core's preview messages take for a picture.
+
+    It is encoded here, in the sampler's thread: core saves pictures in the server's event loop,
+    which would answer nobody meanwhile.
+    """
 
     def __init__(self, pictures: list[Image.Image], milliseconds: int) -> None:
         super().__init__()
-        self.pictures, self.milliseconds = pictures, milliseconds
-
-    def save(self, target: Any, format: str | None = None, **_: Any) -> None:
-        """Write all pictures; players loop them."""
-        first, *rest = self.pictures
+        first, *rest = pictures
+        buffer = BytesIO()
         first.save(
-            target, format, save_all=True, append_images=rest, duration=self.milliseconds, loop=0
+            buffer,
+            "PNG",
+            save_all=True,
+            append_images=rest,
+            duration=milliseconds,
+            loop=0,
+            compress_level=1,
         )
+        self.encoded = buffer.getvalue()
+
+    def save(self, target: Any, *_: Any, **__: Any) -> None:
+        """Write what was encoded; players loop it."""
+        target.write(self.encoded)
 
 
 def progress(model: Any, steps: int) -> Callable[[int, Any, Any, int], None]:
@@ -115,9 +130,14 @@ def progress(model: Any, steps: int) -> Callable[[int, Any, Any, int], None]:
     config = model_config(model)
     name = config.video.codec if config.video.codec in PREVIEW else None
 
+    shown = time.monotonic() - _PREVIEW_PAUSE
+
     def show(step: int, x0: Any, _x: Any, total: int) -> None:
-        video = read_streams(x0, [x0.shape]).video
-        film = None if name is None or video is None else _film(video[0], name)
+        nonlocal shown
+        film, video = None, read_streams(x0, [x0.shape]).video
+        due = time.monotonic() - shown >= _PREVIEW_PAUSE or step + 1 == total
+        if due and name is not None and video is not None:
+            film, shown = _film(video[0], name), time.monotonic()
         bar.update_absolute(step + 1, total, film)
 
     return show

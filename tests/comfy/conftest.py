@@ -1,5 +1,6 @@
 """Finds a ComfyUI to test in, and runs it as a server with folders of its own."""
 
+import contextlib
 import json
 import os
 import re
@@ -125,44 +126,81 @@ class Server:
             (f["type"], self.folder / f["type"] / f["subfolder"] / f["filename"]) for f in shown
         ]
 
+    def said(self):
+        """The log so far; the bar of a sampler counts as lines."""
+        return self.log.read_text(encoding="utf-8", errors="replace").replace("\r", "\n")
+
     def tail(self):
         """The last lines of the server's log."""
-        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-40:])
+        return "\n".join(self.said().splitlines()[-40:])
+
+    def wait_until_said(self, pattern, seconds=RUN_SECONDS):
+        """Until a line of the log matches `pattern`."""
+        end = time.monotonic() + seconds
+        while not re.search(pattern, self.said()):
+            assert time.monotonic() < end, f"no {pattern} in {seconds} s:\n{self.tail()}"
+            time.sleep(0.1)
+
+    def import_seconds(self):
+        """What ComfyUI says that importing the pack took, to a tenth."""
+        return float(re.search(r"([\d.]+) seconds: \S*ComfyUI-JoVA", self.said())[1])
 
 
 @pytest.fixture(scope="session")
-def server(comfy_root, comfy_python, comfy_environment, tmp_path_factory):
-    """A ComfyUI with fresh folders, an empty input folder and only this pack."""
-    folder = tmp_path_factory.mktemp("comfy")
+def start_server(comfy_root, comfy_python, comfy_environment, tmp_path_factory):
+    """`with start_server() as server`: a ComfyUI with fresh folders and only this pack.
+
+    All folders are its own, custom_nodes too: a copy linked in the checkout is not loaded.
+    """
+
+    @contextlib.contextmanager
+    def start():
+        folder = _fresh_folders(tmp_path_factory.mktemp("comfy"))
+        port = _free_port()
+        command = [
+            *(comfy_python, comfy_root / "main.py", "--cpu", "--listen", "127.0.0.1"),
+            *("--port", port, "--disable-api-nodes", "--base-directory", folder),
+            *("--database-url", f"sqlite:///{folder}/comfy.db"),
+        ]
+        found = Server(url=f"http://127.0.0.1:{port}", folder=folder, log=folder / "server.log")
+        with found.log.open("wb") as log:
+            process = subprocess.Popen(
+                [str(part) for part in command],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=comfy_environment,
+                cwd=comfy_root,
+            )
+            try:
+                _wait_until_up(found, process)
+                yield found
+            finally:
+                _stop(process)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def server(start_server):
+    """The ComfyUI that all tests of a session share; its first page shows no tutorial."""
+    with start_server() as found:
+        found.post("/api/settings", {"Comfy.TutorialCompleted": True})
+        yield found
+
+
+def _fresh_folders(folder):
     for name in ("user", "input", "output", "temp", "custom_nodes", "models/diffusion_models"):
         (folder / name).mkdir(parents=True)
     (folder / "custom_nodes" / "ComfyUI-JoVA").symlink_to(PACK)
     (folder / "models" / "diffusion_models" / "junk.safetensors").write_bytes(b"not a model" * 99)
     (folder / "models" / "diffusion_models" / "old.ckpt").write_bytes(b"\x80\x02}q")
+    return folder
+
+
+def _free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        *(comfy_python, comfy_root / "main.py", "--cpu", "--listen", "127.0.0.1"),
-        *("--port", port, "--disable-api-nodes", "--base-directory", folder),
-        *("--database-url", f"sqlite:///{folder}/comfy.db"),
-    ]
-    found = Server(url=f"http://127.0.0.1:{port}", folder=folder, log=folder / "server.log")
-    with found.log.open("wb") as log:
-        process = subprocess.Popen(
-            [str(part) for part in command],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=comfy_environment,
-            cwd=comfy_root,
-        )
-        try:
-            _wait_until_up(found, process)
-            found.post("/api/settings", {"Comfy.TutorialCompleted": True})
-            yield found
-        finally:
-            process.terminate()
-            process.wait(30)
+        return free.getsockname()[1]
 
 
 def _wait_until_up(found, process):
@@ -175,3 +213,28 @@ def _wait_until_up(found, process):
         else:
             return
     raise AssertionError(f"ComfyUI did not start:\n{found.tail()}")
+
+
+def _stop(process):
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(30)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failure shows the server's last words, and where the picture of the page lies."""
+    report = yield
+    used = getattr(item, "funcargs", {})
+    if report.failed and "server" in used:
+        report.sections.append(("ComfyUI's log", used["server"].tail()))
+    if report.failed and "page" in used:
+        picture = used["server"].folder / f"{re.sub('[^a-z0-9]+', '_', item.name)}.png"
+        # The browser may be what failed.
+        with contextlib.suppress(Exception):
+            used["page"].screenshot(path=picture, timeout=20_000)
+            report.sections.append(("the page", str(picture)))
+    return report
