@@ -105,19 +105,21 @@ class Server:
         return entry
 
     def fail(self, prompt):
-        """What the user is told by a prompt that must fail."""
-        answer = self.post("/prompt", {"prompt": prompt})
-        if "prompt_id" not in answer:
-            return json.dumps(answer)
-        entry = self.wait(answer["prompt_id"])
+        """(class, sentence) of the error of a prompt that is accepted and then fails."""
+        entry = self.wait(self.start(prompt))
         assert entry["status"]["status_str"] == "error", "it did not fail"
-        return self.error(entry)
+        told = self.messages(entry)["execution_error"]
+        return told["exception_type"].rsplit(".", 1)[-1], told["exception_message"].strip()
 
     @staticmethod
-    def error(entry):
+    def messages(entry):
+        """What a run reported, by kind of message."""
+        return dict(entry["status"]["messages"])
+
+    @classmethod
+    def error(cls, entry):
         """The sentence of a failed run."""
-        told = [m[1] for m in entry["status"]["messages"] if m[0] == "execution_error"]
-        return told[0]["exception_message"] if told else ""
+        return cls.messages(entry).get("execution_error", {}).get("exception_message", "")
 
     def files(self, entry):
         """(kind, path) of every file that a run shows."""

@@ -2,14 +2,23 @@
 
 import base64
 import json
+import re
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
-RUN_MS = 300_000
+SCHEMA = json.loads((ROOT / "tests" / "nodes" / "schema.json").read_text(encoding="utf-8"))
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+# Marks, because they skip before a fixture starts the server.
+pytestmark = [
+    pytest.mark.skipif(find_spec("playwright") is None, reason="the package playwright is missing"),
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium in the path"),
+]
+RUN_MS, CLICK_MS = 300_000, 60_000
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -19,22 +28,44 @@ LOAD = """async (url) => {
   await new Promise((done) => setTimeout(done, 500));
   return (await app.graphToPrompt()).output;
 }"""
-RUN = """() => new Promise((done) => {
-  const over = (kind) => (event) => done([kind, event.detail?.exception_message ?? ""]);
-  for (const kind of ["execution_success", "execution_error", "execution_interrupted"])
-    app.api.addEventListener(kind, over(kind), { once: true });
-  app.queuePrompt(0);
-})"""
+LISTEN = """(limit) => {
+  window.jovaFiles = [];
+  app.api.addEventListener("executed", (event) => {
+    for (const file of event.detail.output?.images ?? []) jovaFiles.push(file.filename);
+  });
+  window.jovaOver = new Promise((done) => {
+    setTimeout(() => done(["no end", `within ${limit} ms`]), limit);
+    for (const kind of ["execution_success", "execution_error", "execution_interrupted"])
+      app.api.addEventListener(
+        kind, (event) => done([kind, event.detail?.exception_message ?? ""]), { once: true });
+  });
+}"""
+# The element that shows what this run wrote; the page may hold older ones.
 VIDEO = """async () => {
-  for (let i = 0; i < 100; i++) {
-    const video = document.querySelector("video");
+  const names = window.jovaFiles.map(encodeURIComponent);
+  const shows = (video) => names.some((name) => video.currentSrc.includes(name));
+  for (let i = 0; i < 300; i++) {
+    const video = [...document.querySelectorAll("video")].find(shows);
     if (video && video.readyState >= 2) {
+      const { duration: seconds, videoWidth: width, error } = video;
+      video.muted = true;
       await video.play();
-      return { seconds: video.duration, width: video.videoWidth, error: video.error };
+      for (let j = 0; j < 300 && !video.currentTime; j++)
+        await new Promise((done) => setTimeout(done, 100));
+      return { seconds, width, error, plays: video.currentTime > 0 };
     }
     await new Promise((done) => setTimeout(done, 100));
   }
   return null;
+}"""
+HELP = """async (kind) => {
+  app.graph.clear();
+  const node = LiteGraph.createNode(kind);
+  app.graph.add(node);
+  app.canvas.centerOnNode(node);
+  app.canvas.deselectAll();
+  app.canvas.select(node);
+  app.canvas.onSelectionChange?.(app.canvas.selected_nodes);
 }"""
 DROP = """async ([data, name, type]) => {
   app.graph.clear();
@@ -48,25 +79,25 @@ DROP = """async ([data, name, type]) => {
 @pytest.fixture(scope="module")
 def page(server, tmp_path_factory):
     """A page with an empty profile; `page.ours` collects console errors from this pack's files."""
-    api = pytest.importorskip("playwright.sync_api", reason="the package playwright is missing")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("no chromium found")
-    with api.sync_playwright() as play:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
         context = play.chromium.launch_persistent_context(
             tmp_path_factory.mktemp("profile"),
-            executable_path=chromium,
+            executable_path=CHROMIUM,
             headless=True,
             viewport={"width": 1800, "height": 1000},
             args=list(FLAGS),
         )
         opened = context.pages[0]
-        opened.set_default_timeout(RUN_MS)
+        opened.set_default_timeout(CLICK_MS)
         opened.ours = []
 
         def note(message):
             said = f"{message.text} {message.location}"
-            if message.type == "error" and "jova" in said.lower():
+            # The page asks for a translation of a node's help before it asks for the help.
+            translation = re.search(r"/docs/\w+/\w+\.md", said)
+            if message.type == "error" and "jova" in said.lower() and not translation:
                 opened.ours.append(said)
 
         opened.on("console", note)
@@ -78,6 +109,13 @@ def page(server, tmp_path_factory):
         context.close()
 
 
+def run(page):
+    """Press Run: how it ended, and what was said."""
+    page.evaluate(LISTEN, RUN_MS)
+    page.get_by_role("button", name="Run", exact=True).first.click()
+    return page.evaluate("() => window.jovaOver")
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=[path.stem for path in WORKFLOWS])
 def test_a_template_loads_runs_and_plays(page, server, path):
     assert not list((server.folder / "input").rglob("*.png")), "the input folder is empty"
@@ -87,11 +125,11 @@ def test_a_template_loads_runs_and_plays(page, server, path):
     assert graph == json.loads(twin.read_text(encoding="utf-8"))
     missing = "() => app.graph.nodes.filter((node) => node.has_errors).map((node) => node.type)"
     assert page.evaluate(missing) == []
-    assert page.evaluate(RUN) == ["execution_success", ""]
+    assert run(page) == ["execution_success", ""]
     shown = page.evaluate(VIDEO)
     assert shown is not None, "no video plays in the node"
     assert abs(shown["seconds"] - 2.0625) < 0.02
-    assert shown["width"] == 384
+    assert (shown["width"], shown["error"], shown["plays"]) == (384, None, True)
     assert page.ours[before:] == []
 
 
@@ -107,6 +145,7 @@ def test_the_length_planner_follows_what_is_typed(page):
           app.graph.clear();
           const node = LiteGraph.createNode("JoVALength");
           app.graph.add(node);
+          app.canvas.centerOnNode(node);
           const seconds = node.widgets.find((widget) => widget.name === "seconds");
           const read = async (value) => {
             seconds.value = value;
@@ -122,6 +161,24 @@ def test_the_length_planner_follows_what_is_typed(page):
     assert "65 frames" in lines[1]
 
 
+def test_frames_typed_into_the_length_planner_set_the_seconds(page):
+    page.evaluate(
+        """() => {
+          app.graph.clear();
+          const node = LiteGraph.createNode("JoVALength");
+          app.graph.add(node);
+          app.canvas.centerOnNode(node);
+        }"""
+    )
+    plan = page.locator(".jova-length-plan")
+    field = plan.get_by_label("frames")
+    field.fill("49")
+    field.press("Enter")
+    plan.get_by_text("49 frames").wait_for()
+    values = "() => app.graph.nodes[0].widgets.map((widget) => [widget.name, widget.value])"
+    assert abs(dict(page.evaluate(values))["seconds"] - 49 / 16) < 0.01
+
+
 def test_prompt_remarks_stand_in_the_node(page):
     page.evaluate(LOAD, "/api/workflow_templates/ComfyUI-JoVA/text_to_talking_video.json")
     page.evaluate(
@@ -130,7 +187,7 @@ def test_prompt_remarks_stand_in_the_node(page):
           node.widgets.find((widget) => widget.name === "transcript").value = "hello zebra";
         }"""
     )
-    assert page.evaluate(RUN)[0] == "execution_success"
+    assert run(page)[0] == "execution_success"
     said = "() => [...document.querySelectorAll('.jova-node-text')].map((e) => e.textContent)"
     assert any("'zebra'" in text for text in page.evaluate(said))
 
@@ -147,16 +204,21 @@ def test_a_file_dropped_on_the_canvas_brings_the_workflow_back(page, server, rec
         recipe,
     )
     kinds = page.evaluate("() => app.graph.nodes.map((node) => node.type).sort()")
-    assert page.evaluate(RUN)[0] == "execution_success"
+    assert run(page)[0] == "execution_success"
     file = sorted((server.folder / "output").glob(f"drop{recipe}*"))[-1]
     data = base64.b64encode(file.read_bytes()).decode()
     assert page.evaluate(DROP, [data, file.name, kind]) == kinds
 
 
-def test_help_pages_open_with_their_picture(page):
-    for name in ("JoVASampler", "JoVALength"):
-        answer = page.evaluate(
-            f"async () => (await fetch('/extensions/ComfyUI-JoVA/docs/{name}.md')).status"
+def test_the_help_of_each_node_opens_with_text_and_picture(page):
+    before = len(page.ours)
+    for name in SCHEMA:
+        page.evaluate(HELP, name)
+        page.get_by_role("button", name="Node Info").click()
+        sentence = (ROOT / "js" / "docs" / f"{name}.md").read_text(encoding="utf-8").splitlines()[2]
+        page.get_by_text(re.sub(r"[*`]", "", sentence)).first.wait_for()
+        page.wait_for_function(
+            "(name) => [...document.images].some((i) => i.src.includes(name) && i.naturalWidth)",
+            arg=f"docs/{name}.png",
         )
-        assert answer == 200
-    assert page.ours == []
+    assert page.ours[before:] == []
