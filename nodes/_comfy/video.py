@@ -62,8 +62,8 @@ def required(given: str, **inputs: Any) -> list[Any]:
     missing = [name for name, value in inputs.items() if value is None]
     if missing:
         raise JoVAError(
-            f"`given` is {given}, but {' and '.join(missing)} is not connected; connect it or set "
-            "`given` to nothing."
+            f"`given` is {given}, but nothing is connected to {' and '.join(missing)}; connect "
+            "it, or set `given` to nothing."
         )
     return list(inputs.values())
 

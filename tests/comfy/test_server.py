@@ -287,7 +287,7 @@ WRONG = {
         lambda: basics() | {"empty": empty(34), "d": decode(["empty", 0]), "save": save(["d", 0])},
         "34 frames .* 4·n \\+ 1, the nearest is 33",
     ),
-    "nothing connected": (lambda: _tasked("audio"), "audio and audio_vae is not connected"),
+    "nothing connected": (lambda: _tasked("audio"), "nothing is connected to audio and audio_vae"),
     "a sound without samples": (
         lambda: SILENT | _tasked("audio", audio=["silent", 0], audio_vae=["codecs", 1]),
         "holds no samples",
