@@ -59,7 +59,7 @@ class JoVASaveVideo(io.ComfyNode):
             category="video/jova",
             description="Writes pictures and sound into one file and plays it. The sound is cut, "
             "or followed by silence, to the length of the pictures. The workflow is saved in the "
-            "file; mp4 and webm files give it back when dropped on the canvas.",
+            "file; mp4, mov and webm files give it back when dropped on the canvas.",
             search_aliases=["jova", "video combine", "mux", "mp4", "prores", "gif"],
             inputs=[
                 io.Image.Input("images", tooltip="The frames."),

@@ -21,6 +21,7 @@ class Recipe:
     browser: bool  # Chromium plays the file in <video>, or shows it in <img>, as it is
     drag: bool  # ComfyUI's page reads the workflow back from a file dropped on its canvas
     max_fps: int  # a GIF frame under 0.02 s is shown for 0.1 s by browsers
+    min_side: int  # pixels; x265 refuses less than 16
     pixel_format: str  # what the encoder gets, or `filters` before it
     even_size: bool  # chroma subsampling needs even height and width
     scaler: str  # swscale's interpolation; on drawn edges bicubic shows fewer halos than Lanczos

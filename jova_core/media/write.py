@@ -26,7 +26,11 @@ _JSON_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenClip:
-    """What was written; `samples` and `channels` are 0 without sound, `notes` are sentences."""
+    """What was written; `samples` and `channels` are 0 without sound, `notes` are sentences.
+
+    `sample_rate` is the given one, in which `samples` are counted; an encoder that does not know
+    it (Opus, AAC) stores the nearest that it knows.
+    """
 
     path: Path
     frames: int
@@ -76,7 +80,7 @@ def write_clip(
     else:
         chosen = load_recipe(recipe)
         _check_suffix(target, chosen)
-        _check_rate(fps, chosen)
+        _check_limits(frames, fps, scale, chosen)
         if audio is not None and not chosen.audio_args:
             notes.append(f"The recipe {chosen.name} holds no sound, so it was left out.")
             audio = None
@@ -135,12 +139,19 @@ def _check_suffix(target: Path, recipe: Recipe) -> None:
         )
 
 
-def _check_rate(fps: Fraction, recipe: Recipe) -> None:
-    """Reject a frame rate that the container's players do not keep."""
+def _check_limits(frames: Tensor, fps: Fraction, scale: int, recipe: Recipe) -> None:
+    """Reject a frame rate that players do not keep and a size that the encoder refuses."""
     if fps > recipe.max_fps:
         raise JoVAError(
             f"The recipe {recipe.name} holds at most {recipe.max_fps} frames/s, but {fps} came; "
             "give fewer frames/s or choose another recipe."
+        )
+    height, width = (side * scale for side in frames.shape[1:3])
+    # An odd side gains one pixel where the recipe needs even ones.
+    if min(height, width) + recipe.even_size * (min(height, width) % 2) < recipe.min_side:
+        raise JoVAError(
+            f"The recipe {recipe.name} needs sides of {recipe.min_side} pixels or more, but "
+            f"{width} x {height} came; enlarge by a larger scale or choose another recipe."
         )
 
 

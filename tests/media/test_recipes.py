@@ -62,7 +62,9 @@ def decoded(path, stream, *output):
 
 def timestamps(path, stream):
     """Return the presentation time of every decoded frame of `stream` in seconds."""
-    lines = decoded(path, stream, "-f", "framecrc").decode().splitlines()
+    # By default ffmpeg rounds the times of pictures to whole frames, which would hide a shift.
+    fine = ["-enc_time_base", "1:1000000"] if stream == "v" else []
+    lines = decoded(path, stream, *fine, "-f", "framecrc").decode().splitlines()
     base = next(Fraction(line.split(": ")[1]) for line in lines if line.startswith("#tb"))
     return [int(line.split(",")[2]) * base for line in lines if not line.startswith("#")]
 
@@ -75,6 +77,21 @@ def flash_and_click(frames, at, fps, sample_rate, channels):
     return video, audio
 
 
+def flash_time(path):
+    """Return the time of the brightest picture, and of the first one."""
+    seen = timestamps(path, "v")
+    pictures = np.frombuffer(decoded(path, "v", "-f", "rawvideo", "-pix_fmt", "gray"), np.uint8)
+    return seen[pictures.reshape(len(seen), -1).mean(1).argmax()], seen[0]
+
+
+def click_time(path):
+    """Return the time of the loudest sample, and of the first one."""
+    start, found = timestamps(path, "a")[0], probe(path).audio
+    samples = np.frombuffer(decoded(path, "a", "-f", "f32le"), np.float32)
+    loudest = int(np.abs(samples.reshape(-1, found.channels)[:, 0]).argmax())
+    return start + Fraction(loudest, found.sample_rate), start
+
+
 @pytest.mark.parametrize(("sample_rate", "channels"), [(16000, 1), (44100, 2)])
 @pytest.mark.parametrize("frames", [32, 33])
 @pytest.mark.parametrize("name", SOUNDING)
@@ -82,19 +99,27 @@ def test_flash_and_click_stay_together(tmp_path, name, frames, sample_rate, chan
     fps, at = 16, 21
     video, audio = flash_and_click(frames, at, fps, sample_rate, channels)
     path, _ = written(tmp_path, name, video, audio, sample_rate)
-    seen, heard_at = timestamps(path, "v"), timestamps(path, "a")[0]
-    pictures = np.frombuffer(decoded(path, "v", "-f", "rawvideo", "-pix_fmt", "gray"), np.uint8)
-    flash = seen[pictures.reshape(-1, 64 * 64).mean(1).argmax()]
-    samples = np.frombuffer(decoded(path, "a", "-f", "f32le"), np.float32).reshape(-1, channels)
-    rate = probe(path).audio.sample_rate
-    click = heard_at + Fraction(int(np.abs(samples[:, 0]).argmax()), rate)
+    (flash, first_picture), (click, first_sample) = flash_time(path), click_time(path)
     offset = float(1000 * (click - flash))
-    words = f"{name}: start {float(seen[0])} s and {float(heard_at)} s, offset {offset:.2f} ms"
-    assert len(seen) == frames, words
-    assert abs(seen[0]) < Fraction(1, 1000) > abs(heard_at), words
+    starts = f"{1000 * float(first_picture):.2f} and {1000 * float(first_sample):.2f} ms"
+    words = f"{name}: picture and sound start at {starts}, the click comes {offset:.2f} ms late"
+    assert abs(first_picture) < Fraction(1, 1000) > abs(first_sample), words
     assert abs(flash - Fraction(at, fps)) < Fraction(1, 1000), words
     assert abs(offset) <= 1000 / (2 * fps), words
     assert abs(offset) < 1.5, words
+
+
+@pytest.mark.parametrize("late", ["v", "a"])
+def test_a_shift_of_a_third_of_a_frame_would_be_seen(tmp_path, late):
+    video, audio = flash_and_click(32, 21, 16, RATE, 1)
+    path, shifted = written(tmp_path, "mkv_lossless", video, audio)[0], tmp_path / "late.mkv"
+    on_time = "a" if late == "v" else "v"
+    streams = ["-map", f"0:{on_time}", "-map", f"1:{late}", "-c", "copy", str(shifted)]
+    inputs = [*input_arguments(path), "-itsoffset", "0.02", *input_arguments(path)]
+    assert run_ffmpeg(["-v", "error", *inputs, *streams]).returncode == 0
+    offset = click_time(shifted)[0] - flash_time(shifted)[0]
+    assert abs(abs(offset) - Fraction(20, 1000)) < Fraction(1, 1000), offset
+    assert (offset > 0) == (late == "a"), offset
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -208,6 +233,13 @@ def test_gif_leaves_sound_out_and_refuses_what_players_slow_down(tmp_path):
     assert made.channels == 0
     with pytest.raises(JoVAError, match="gif holds at most 50 frames/s, but 60 came"):
         written(tmp_path, "gif", moving_ramp(3), fps=60)
+
+
+def test_h265_refuses_pictures_that_its_encoder_cannot_hold(tmp_path):
+    assert written(tmp_path, "h265_10bit", moving_ramp(2, 15, 16))[1].height == 16
+    words = "needs sides of 16 pixels or more, but 28 x 14 came"
+    with pytest.raises(JoVAError, match=words):
+        written(tmp_path, "h265_10bit", moving_ramp(2, 7, 14), scale=2)
 
 
 @pytest.mark.parametrize(
