@@ -67,11 +67,18 @@ HELP = """async (kind) => {
   app.canvas.select(node);
   app.canvas.onSelectionChange?.(app.canvas.selected_nodes);
 }"""
+ADD_LENGTH = """() => {
+  app.graph.clear();
+  const node = LiteGraph.createNode("JoVALength");
+  app.graph.add(node);
+  app.canvas.centerOnNode(node);
+}"""
 DROP = """async ([data, name, type]) => {
   app.graph.clear();
   const bytes = Uint8Array.from(atob(data), (sign) => sign.charCodeAt(0));
   await app.handleFile(new File([bytes], name, { type }));
-  await new Promise((done) => setTimeout(done, 800));
+  for (let i = 0; i < 300 && app.graph.nodes.length === 0; i++)
+    await new Promise((done) => setTimeout(done, 100));
   return app.graph.nodes.map((node) => node.type).sort();
 }"""
 
@@ -140,36 +147,25 @@ def test_the_templates_dialog_has_our_category(page):
 
 
 def test_the_length_planner_follows_what_is_typed(page):
-    lines = page.evaluate(
-        """async () => {
-          app.graph.clear();
-          const node = LiteGraph.createNode("JoVALength");
-          app.graph.add(node);
-          app.canvas.centerOnNode(node);
-          const seconds = node.widgets.find((widget) => widget.name === "seconds");
-          const read = async (value) => {
-            seconds.value = value;
-            seconds.callback?.(value);
-            await new Promise((done) => setTimeout(done, 800));
-            return document.querySelector(".jova-length-plan").firstChild.textContent;
-          };
-          return [await read(2), await read(4)];
-        }"""
-    )
-    assert "33 frames" in lines[0]
-    assert "65 audio latents" in lines[0]
-    assert "65 frames" in lines[1]
+    page.evaluate(ADD_LENGTH)
+    plan = page.locator(".jova-length-plan")
+    for seconds, frames in ((2, "33 frames"), (4, "65 frames")):
+        page.evaluate(
+            """(value) => {
+              const widgets = app.graph.nodes[0].widgets;
+              const seconds = widgets.find((widget) => widget.name === "seconds");
+              seconds.value = value;
+              seconds.callback?.(value);
+            }""",
+            seconds,
+        )
+        plan.get_by_text(frames).wait_for()
+        if seconds == 2:
+            assert "65 audio latents" in plan.text_content()
 
 
 def test_frames_typed_into_the_length_planner_set_the_seconds(page):
-    page.evaluate(
-        """() => {
-          app.graph.clear();
-          const node = LiteGraph.createNode("JoVALength");
-          app.graph.add(node);
-          app.canvas.centerOnNode(node);
-        }"""
-    )
+    page.evaluate(ADD_LENGTH)
     plan = page.locator(".jova-length-plan")
     field = plan.get_by_label("frames")
     field.fill("49")
