@@ -259,7 +259,7 @@ _MINI = JoVAConfig(
     pooled_from_text=True,
     video=VideoSpec(width=96, height=96, codec="jova-mini-video"),
     audio=AudioSpec(codec="jova-mini-audio"),
-    text=(TextEncoderSpec(name="jova-mini-text", width=256, max_tokens=32),),
+    text=(TextEncoderSpec(name="jova-mini-sounds", width=320, max_tokens=40),),
 )
 _MINI_ABLATION = replace(_MINI, dim=96, heads=3, rope_axes=(16, 8, 8))
 

@@ -120,7 +120,7 @@ def load_pipeline(checkpoint: Path | None = None, codecs: Path | None = None) ->
     return JoVAPipeline(
         model=loaded.model(),
         codecs=loaded_codecs,
-        encoder=MiniTextEncoder(vocabulary, loaded.config.text[0].max_tokens),
+        encoder=MiniTextEncoder.of(loaded.config, vocabulary),
         notes=loaded.notes,
     )
 

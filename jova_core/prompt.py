@@ -15,6 +15,12 @@ _TAGS = {
 }
 PARTS = tuple(_TAGS)
 _PART_NAMES = {part: tag.lower() for part, tag in _TAGS.items()}
+# What becomes of words that a model was not trained on.
+_UNKNOWN = {
+    "video_caption": "leaves that out",
+    "audio_caption": "leaves that out",
+    "transcript": "says that by its sounds",
+}
 _TAG_LIKE = re.compile(r"<\s*([^<>]*?)\s*>\s*:")
 _KNOWN_TAG = re.compile(r"<\s*(video\s+caption|audio\s+caption|transcript)\s*>\s*:?", re.IGNORECASE)
 _QUOTED = re.compile(r"[\"“”„«»]([^\"“”„«»]*)[\"“”„«»]")
@@ -176,8 +182,8 @@ def describe_unknown(prompt: Prompt, vocabulary: Vocabulary) -> str:
         allowed = vocabulary.allowed(part)
         named = ", ".join(_with_suggestion(word, allowed) for word in words)
         sentences.append(
-            f"The model was not trained on {named} in the {_PART_NAMES[part]}; "
-            f"it knows: {', '.join(allowed)}."
+            f"The model was not trained on {named} in the {_PART_NAMES[part]} and "
+            f"{_UNKNOWN[part]}; it knows: {', '.join(allowed)}."
         )
     return " ".join(sentences)
 

@@ -1,42 +1,49 @@
-"""JoVA-mini's text encoder: fixed codes for words, no weights.
+"""JoVA-mini's text encoder: fixed codes for words and sounds, no weights.
 
-A known word is one token; an unknown word of the transcript is spelled letter by letter; an
-unknown word of a caption is left out (the caller names it). A token's code is ±1 from a hash of its
-text, so it is the same on every machine and new words never move old ones; the network's input
-projection is what learns their meaning. The rest of a token's features says where it stands: which
-part of the prompt, which word, which letter.
+A known word of a caption is one token; an unknown one is left out (the caller names it). A word of
+the transcript is one token for each of its sounds, so that words nobody trained on can be spoken; a
+trained word signs its sounds with its own code as well. Codes are ±1 from a hash of the text: the
+same on every machine, and new words never move old ones; the network's input projection is what
+learns their meaning. The rest of a token's features says where it stands: which part of the prompt,
+which word, which sound.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from ..config import JoVAError
+from ..config import JoVAConfig, JoVAError
 from ..prompt import PARTS, Prompt, Vocabulary, normalise_words
+from .pronounce import pronounce
 
-_CODE, _WHERE = 192, 30
+_WORD, _SOUND, _WHERE = 192, 64, 30
 # Words of a caption that tell pictures apart by nothing; leaving them out keeps the text short.
 _FILLERS = frozenset(("a", "an", "the", "with", "in", "on", "and"))
 
 
 @dataclass(frozen=True)
 class Token:
-    """A word, or one letter of a spelled word: its part of the prompt, word and letter index."""
+    """A caption's word or a spoken word's sound: part of the prompt, word and sound index.
+
+    `text` is "" for a sound whose word is not named; `sound` is "" in captions.
+    """
 
     text: str
     part: int
     word: int
-    letter: int = 0
+    sound: str = ""
+    at: int = 0
 
 
 class MiniTextEncoder:
     """Prompts → features `[B, max_tokens, width]`; unused tokens are 0."""
 
-    width = _CODE + 4 + 2 * _WHERE
+    name = "jova-mini-sounds"
+    width = _WORD + _SOUND + 4 + 2 * _WHERE
 
     def __init__(self, vocabulary: Vocabulary, max_tokens: int) -> None:
         self.vocabulary = vocabulary
@@ -47,29 +54,42 @@ class MiniTextEncoder:
             frozenset(vocabulary.spoken_words),
         )
 
-    def tokens(
-        self, prompt: Prompt, spelled: Sequence[int] = (), *, strict: bool = True
-    ) -> list[Token]:
-        """Tokens of a prompt; transcript words at the indices `spelled` are spelled out anyway.
+    @classmethod
+    def check(cls, config: JoVAConfig) -> None:
+        """JoVAError if a checkpoint of this config was trained with other text encoders."""
+        if [(spec.name, spec.width) for spec in config.text] != [(cls.name, cls.width)]:
+            names = " + ".join(f"{spec.name} ({spec.width} wide)" for spec in config.text)
+            raise JoVAError(
+                f"This checkpoint reads {names}; the mini's encoder is {cls.name} ({cls.width} "
+                "wide): choose the encoders it was trained with."
+            )
 
-        Raises JoVAError if they are more than `max_tokens`; without `strict` spelling is given up.
+    @classmethod
+    def of(cls, config: JoVAConfig, vocabulary: Vocabulary) -> "MiniTextEncoder":
+        """The encoder of a checkpoint; JoVAError if it was trained with others."""
+        cls.check(config)
+        return cls(vocabulary, config.text[0].max_tokens)
+
+    def tokens(self, prompt: Prompt, by_sound: Collection[int] = ()) -> list[Token]:
+        """Tokens of a prompt; transcript words at the indices `by_sound` are not named.
+
+        Raises JoVAError if they are more than `max_tokens`.
         """
         tokens: list[Token] = []
         for part, name in enumerate(PARTS):
             words = normalise_words(getattr(prompt, name))
             if part < 2:
                 words = [w for w in words if w in self._known[part] and w not in _FILLERS]
+                tokens += [Token(word, part, index) for index, word in enumerate(words)]
+                continue
             for index, word in enumerate(words):
-                if part == 2 and (index in spelled or word not in self._known[2]):
-                    tokens += [Token(f"'{c}", part, index, i) for i, c in enumerate(word)]
-                else:
-                    tokens.append(Token(word, part, index))
-        if len(tokens) > self.max_tokens and spelled and not strict:
-            return self.tokens(prompt)
+                text = "" if index in by_sound or word not in self._known[part] else word
+                sounds = enumerate(pronounce(word))
+                tokens += [Token(text, part, index, sound, at) for at, sound in sounds]
         if len(tokens) > self.max_tokens:
             raise JoVAError(
                 f"The prompt needs {len(tokens)} tokens, this model has {self.max_tokens}; "
-                "shorten the transcript (each letter of an unknown word is a token)."
+                "shorten the transcript (each sound of a word is a token)."
             )
         return tokens
 
@@ -87,15 +107,18 @@ class MiniTextEncoder:
 
 @lru_cache(maxsize=8192)
 def _features(token: Token) -> Tensor:
-    """`[width]`: code of the text, one-hot part, places of word and letter."""
+    """`[width]`: codes of word and sound, one-hot part, places of word and sound."""
     part = torch.zeros(4)
     part[token.part] = 2.0
-    return torch.cat((_code(token.text), part, _where(token.word), _where(token.letter)))
+    word, sound = _code(token.text, _WORD), _code(token.sound, _SOUND)
+    return torch.cat((word, sound, part, _where(token.word), _where(token.at)))
 
 
-def _code(text: str) -> Tensor:
-    """±1 `[192]` from SHAKE-256 of the text."""
-    digest = hashlib.shake_256(text.encode()).digest(_CODE // 8)
+def _code(text: str, size: int) -> Tensor:
+    """±1 `[size]` from SHAKE-256 of the text; 0 for no text."""
+    if not text:
+        return torch.zeros(size)
+    digest = hashlib.shake_256(text.encode()).digest(size // 8)
     bits = torch.tensor(list(digest), dtype=torch.uint8)[:, None] >> torch.arange(8) & 1
     return bits.flatten().float() * 2 - 1
 

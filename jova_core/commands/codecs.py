@@ -5,7 +5,12 @@ from pathlib import Path
 
 from ..config import JoVAError
 from ..files import check_target
-from ..training.codecs import train_audio_codec, train_video_codec, write_codecs
+from ..training.codecs import (
+    train_audio_codec,
+    train_video_codec,
+    tune_video_decoder,
+    write_codecs,
+)
 from .console import note, result
 from .threads import add_threads, use_threads
 
@@ -16,6 +21,14 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("out", type=Path, help="file to write, beside it the parts and logs")
     parser.add_argument("--video-minutes", type=float, default=60)
     parser.add_argument("--audio-minutes", type=float, default=20)
+    parser.add_argument(
+        "--decoder-of",
+        type=Path,
+        help="train the video decoder of these codecs alone; checkpoints of theirs stay usable",
+    )
+    parser.add_argument(
+        "--latent-noise", type=float, default=0.15, help="for --decoder-of (default 0.15)"
+    )
     add_threads(parser)
     parser.add_argument("--seed", type=int, default=0)
 
@@ -29,7 +42,20 @@ def run(options: Namespace) -> None:
             raise JoVAError(f"{option} is {getattr(options, name):g}; give a time above 0.")
     if options.seed < 0:
         raise JoVAError(f"--seed is {options.seed}; give 0 or more.")
+    if not 0 <= options.latent_noise < 1:
+        raise JoVAError(f"--latent-noise is {options.latent_noise:g}; give one from 0 to below 1.")
     check_target(options.out)
+    if options.decoder_of is not None:
+        tune_video_decoder(
+            options.data,
+            options.decoder_of,
+            options.out,
+            minutes=options.video_minutes,
+            latent_noise=options.latent_noise,
+            seed=options.seed,
+        )
+        result(str(options.out))
+        return
     parts = [options.out.with_suffix(f".{name}.safetensors") for name in ("video", "audio")]
     note("Training the video codec.")
     train_video_codec(options.data, parts[0], minutes=options.video_minutes, seed=options.seed)

@@ -20,6 +20,7 @@ def add_options(parser: ArgumentParser) -> None:
     make.add_argument("folder", type=Path)
     make.add_argument("--clips", type=int, default=6000, help="training clips (default 6000)")
     make.add_argument("--held-out", type=int, default=240, help="held-out clips (default 240)")
+    make.add_argument("--unseen", type=int, default=240, help="clips of other words (default 240)")
     make.add_argument("--seed", type=int, default=0)
     make.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     encode = actions.add_parser("encode", help="latents by the codecs, mouth masks by MediaPipe")
@@ -36,6 +37,7 @@ def run(options: Namespace) -> None:
                 options.folder,
                 clips=options.clips,
                 held_out_clips=options.held_out,
+                unseen_clips=options.unseen,
                 seed=options.seed,
                 workers=options.workers,
                 progress=progress,

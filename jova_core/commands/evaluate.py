@@ -24,8 +24,8 @@ from ..pipeline import (
     load_pipeline,
 )
 from ..prompt import Prompt
-from ..quality.cases import held_out_cases, read_cases
-from ..quality.evaluate import evaluate
+from ..quality.cases import clip_cases, read_cases
+from ..quality.evaluate import evaluate, words_figures
 from ..quality.judges import Judges, judges_for
 from ..quality.table import format_table
 from ..quality.tasks import evaluate_tasks
@@ -45,6 +45,7 @@ def add_options(parser: ArgumentParser) -> None:
     add("--json", type=Path, help="write all figures here")
     add("--limit", type=int, help="how many prompts (default: 60 held-out ones, all of --prompts)")
     add("--prompts", type=Path, help="JSON list of prompts instead of the held-out ones")
+    add("--unseen", type=int, default=0, help="also the words of this many clips of unseen words")
     add("--tasks", action="store_true", help="also voice → video, portrait → video, film → voice")
     add("--seed", type=int, default=0)
     add("--steps", type=int, default=defaults.steps)
@@ -58,6 +59,8 @@ def run(options: Namespace) -> None:
     """Generate the clips, measure them, print the table. Raises JoVAError."""
     if options.limit is not None and options.limit < 1:
         raise JoVAError(f"--limit is {options.limit}; give 1 or more prompts.")
+    if options.unseen < 0:
+        raise JoVAError(f"--unseen is {options.unseen}; give a number of clips, or 0 for none.")
     if options.json is not None:
         check_target(options.json)
     dataset = load_dataset(options.data)
@@ -81,6 +84,17 @@ def run(options: Namespace) -> None:
             seed=options.seed,
             progress=progress,
         )
+    if options.unseen:
+        with Bar("evaluate unseen words", "clip") as progress:
+            figures |= words_figures(
+                make,
+                dataset,
+                pipeline.codecs,
+                judges,
+                clip_cases(dataset, options.unseen, "unseen"),
+                seed=options.seed,
+                progress=progress,
+            )
     if options.tasks:
         figures |= _tasks(options, pipeline, dataset, judges, base)
     figures |= {"samples": pipeline.notes.get("samples"), "settings": base}
@@ -103,7 +117,7 @@ def _tasks(
         settings = SampleSettings(**base, seed=seed)
         return generate(pipeline, prompt, frames, settings, given=Given(**given))
 
-    cases = held_out_cases(dataset, options.limit or HELD_OUT_PROMPTS)
+    cases = clip_cases(dataset, options.limit or HELD_OUT_PROMPTS)
     with Bar("evaluate tasks", "clip") as progress, LipDetector() as eyes:
         return evaluate_tasks(
             make,

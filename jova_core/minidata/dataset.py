@@ -14,7 +14,7 @@ from ..config import JoVAError
 from ..files import read_tensors, staged, write_problem
 from .animate import animate
 from .character import SIZE, draw_character
-from .script import FPS, captions, write_script
+from .script import FPS, Split, captions, write_script
 from .soften import soften
 from .speech import SAMPLE_RATE, Bank, make_bank
 from .visemes import mouth_track
@@ -37,10 +37,10 @@ class WordTime:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipInfo:
-    """One clip of the index; `split` is train or heldout, `frames` its length F."""
+    """One clip of the index; `split` is train, heldout or unseen, `frames` its length F."""
 
     id: str
-    split: str
+    split: Split
     video_caption: str
     audio_caption: str
     transcript: str
@@ -70,7 +70,7 @@ class _Job:
 
     root: Path
     seed: int
-    train_clips: int
+    splits: tuple[Split, ...]
     held_out: HeldOut
     bank: Bank
 
@@ -80,20 +80,21 @@ def make_mini(
     *,
     clips: int = 4000,
     held_out_clips: int = 200,
+    unseen_clips: int = 200,
     seed: int = 0,
     workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
-    """Renders `clips` training clips, then `held_out_clips` more, into the folder `root`.
+    """Renders training clips, then held-out clips and those of unseen words, into `root`.
 
     Clip i depends on (seed, i) and its split only, so the files are the same for any number of
     workers. `progress(done, total)` is called after every clip. JoVAError: bad numbers, a
     folder that already holds a data set, no espeak-ng.
     """
-    if clips < 1 or held_out_clips < 0 or workers < 1 or seed < 0:
+    if clips < 1 or workers < 1 or min(held_out_clips, unseen_clips, seed) < 0:
         raise JoVAError(
-            f"clips={clips}, held_out_clips={held_out_clips}, workers={workers}, seed={seed}: "
-            "clips and workers start at 1, held_out_clips and seed at 0."
+            f"clips={clips}, held_out_clips={held_out_clips}, unseen_clips={unseen_clips}, "
+            f"workers={workers}, seed={seed}: clips and workers start at 1, the others at 0."
         )
     root = Path(root)
     if (root / "dataset.json").exists():
@@ -103,13 +104,13 @@ def make_mini(
     except OSError as error:
         raise write_problem(root / "clips", error.errno, error.strerror or str(error)) from error
     held_out = held_out_pairs(seed)
-    job = _Job(root=root, seed=seed, train_clips=clips, held_out=held_out, bank=make_bank())
-    total = clips + held_out_clips
+    splits = ("train",) * clips + ("heldout",) * held_out_clips + ("unseen",) * unseen_clips
+    job = _Job(root=root, seed=seed, splits=splits, held_out=held_out, bank=make_bank())
     infos = []
-    for info in _render_all(job, total, workers):
+    for info in _render_all(job, workers):
         infos.append(info)
         if progress is not None:
-            progress(len(infos), total)
+            progress(len(infos), len(splits))
     dataset = Dataset(
         root=root,
         seed=seed,
@@ -174,7 +175,8 @@ def clip_path(root: Path, clip_id: str) -> Path:
     return root / "clips" / f"{clip_id}.safetensors"
 
 
-def _render_all(job: _Job, total: int, workers: int) -> Iterator[ClipInfo]:
+def _render_all(job: _Job, workers: int) -> Iterator[ClipInfo]:
+    total = len(job.splits)
     if workers == 1:
         yield from (_render_clip(job, index) for index in range(total))
         return
@@ -199,9 +201,9 @@ def _render_clip(job: _Job, index: int) -> ClipInfo:
     """Draws and writes clip `index`; its random stream is (seed, index)."""
     from safetensors.numpy import save
 
-    held = index >= job.train_clips
+    split = job.splits[index]
     rng = np.random.default_rng((job.seed, index))
-    script = write_script(rng, job.bank, job.held_out, held=held)
+    script = write_script(rng, job.bank, job.held_out, split)
     look = {**script.attributes, "shirt": script.drawn_shirt}
     character = draw_character(rng, **look)
     mouth = mouth_track(script.phonemes, script.audio, script.frames, FPS)
@@ -215,7 +217,7 @@ def _render_clip(job: _Job, index: int) -> ClipInfo:
     video_caption, audio_caption, transcript = captions(script)
     info = ClipInfo(
         id=f"{index:06d}",
-        split="heldout" if held else "train",
+        split=split,
         video_caption=video_caption,
         audio_caption=audio_caption,
         transcript=transcript,

@@ -2,12 +2,24 @@
 
 import itertools
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from . import vocabulary
 from .speech import PROSODY, SAMPLE_RATE, Bank, Phoneme
-from .vocabulary import BACKGROUNDS, HAIRS, SHIRTS, SKINS, VOICES, WORDS, HeldOut
+from .vocabulary import (
+    BACKGROUNDS,
+    HAIRS,
+    SHIRTS,
+    SKINS,
+    UNSEEN_WORDS,
+    VOICES,
+    WORDS,
+    HeldOut,
+)
+
+Split = Literal["train", "heldout", "unseen"]
 
 FPS = 16
 # Clip lengths in frames, F = 4(T-1)+1, and how often each is drawn among those the text fits in.
@@ -38,9 +50,9 @@ class Script:
     phonemes: list[Phoneme]
 
 
-def write_script(rng: np.random.Generator, bank: Bank, held_out: HeldOut, *, held: bool) -> Script:
-    """Draws a clip; `held` makes it use held-out pairs, otherwise it has none."""
-    hair, background = _pick_look(rng, held_out, held=held)
+def write_script(rng: np.random.Generator, bank: Bank, held_out: HeldOut, split: Split) -> Script:
+    """Draws a clip of a split: train has no held-out pair, heldout has, unseen has other words."""
+    hair, background = _pick_look(rng, held_out, held=split == "heldout")
     drawn_shirt = SHIRTS[rng.integers(len(SHIRTS))]
     attributes: dict[str, str | None] = {
         "skin": SKINS[rng.integers(len(SKINS))],
@@ -50,7 +62,7 @@ def write_script(rng: np.random.Generator, bank: Bank, held_out: HeldOut, *, hel
     }
     voice = VOICES[rng.integers(len(VOICES))]
     count = 1 + int(rng.choice(len(WORD_COUNT_SHARES), p=WORD_COUNT_SHARES))
-    words = _pick_words(rng, held_out, count, held=held)
+    words = _pick_words(rng, held_out, count, split)
     spoken = [bank[word, voice, int(rng.integers(len(PROSODY)))] for word in words]
     frames, starts = _place(rng, [word.seconds for word in spoken])
     audio = np.zeros(frames * SAMPLE_RATE // FPS, dtype=np.float32)
@@ -92,18 +104,19 @@ def _pick_look(rng: np.random.Generator, held_out: HeldOut, *, held: bool) -> tu
 
 
 def _pick_words(
-    rng: np.random.Generator, held_out: HeldOut, count: int, *, held: bool
+    rng: np.random.Generator, held_out: HeldOut, count: int, split: Split
 ) -> tuple[str, ...]:
     """`count` words, no word twice in a row; held-out clips contain one held-out pair."""
     forbidden = set(held_out.word_pairs)
+    source = UNSEEN_WORDS if split == "unseen" else WORDS
     while True:
-        words = [WORDS[index] for index in rng.integers(len(WORDS), size=count)]
-        if held and count > 1:
+        words = [source[index] for index in rng.integers(len(source), size=count)]
+        if split == "heldout" and count > 1:
             at = int(rng.integers(count - 1))
             words[at : at + 2] = held_out.word_pairs[rng.integers(len(held_out.word_pairs))]
         pairs = list(itertools.pairwise(words))
         repeated = any(first == second for first, second in pairs)
-        if not repeated and (held or not forbidden.intersection(pairs)):
+        if not repeated and (split == "heldout" or not forbidden.intersection(pairs)):
             return tuple(words)
 
 

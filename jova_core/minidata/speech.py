@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..config import JoVAError
-from .vocabulary import VOICES, WORDS
+from .vocabulary import UNSEEN_WORDS, VOICES, WORDS
 
 SAMPLE_RATE = 16000
 # Constants of espeak-ng's speak_lib.h.
@@ -206,7 +206,9 @@ def _tidy(samples: np.ndarray, events: list[tuple[str, float]]) -> Spoken:
     return Spoken(samples=cut.astype(np.float32), phonemes=phonemes)
 
 
-def make_bank(words: tuple[str, ...] = WORDS, voices: tuple[str, ...] = VOICES) -> Bank:
+def make_bank(
+    words: tuple[str, ...] = (*WORDS, *UNSEEN_WORDS), voices: tuple[str, ...] = VOICES
+) -> Bank:
     """Every (word, voice, variant) spoken; the same for the same words and voices.
 
     It speaks in a new process: espeak-ng keeps state, so a word depends on what was said before.

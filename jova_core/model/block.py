@@ -18,6 +18,7 @@ from .layers import FeedForward
 from .rope import Rope
 
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
+RunBlock = Callable[..., dict[str, Tensor]]  # called as `call_block` is
 DUAL_STREAMS = ("audio", "text_a", "text_v", "video")
 SINGLE_STREAMS = ("a", "v")
 

@@ -5,7 +5,7 @@ blocks share them within [audio, audio text] and [video text, video]. Every laye
 over all tokens: no cross-attention, no fusion module (arXiv 2512.13677, figure 2).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..config import JoVAConfig
 from ..kernels import attention
 from ..latents import AVLatents, Conditioning
-from .block import Attention, StreamContext, call_block, dual_block, single_block
+from .block import Attention, RunBlock, StreamContext, call_block, dual_block, single_block
 from .checks import check_input
 from .layers import OutputHead, TextEmbed, VectorEmbed, timestep_features
 from .patches import audio_latent, audio_tokens, video_latent, video_tokens
@@ -144,7 +144,7 @@ class JoVA(nn.Module):
         conditioning: Conditioning,
         attend: Attention = attention,
         *,
-        run: Callable[..., dict[str, Tensor]] = call_block,
+        run: RunBlock = call_block,
     ) -> AVLatents:
         """Velocity ε − x₀ of each stream that is present.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..config import JoVAError
 from ..minidata.dataset import ClipInfo, Dataset
+from ..minidata.script import Split
 from ..minidata.vocabulary import BACKGROUNDS, HAIRS, SHIRTS, SKINS, VOICES
 from ..prompt import PARTS, Prompt, normalise_words
 from .judges import spread
@@ -45,11 +46,11 @@ class Case:
         return _named(self.prompt.audio_caption, VOICE, VOICES)
 
 
-def held_out_cases(dataset: Dataset, limit: int) -> list[Case]:
-    """Up to `limit` held-out clips of a data set, evenly spread; JoVAError if it has none."""
-    clips = [clip for clip in dataset.clips if clip.split == "heldout"]
+def clip_cases(dataset: Dataset, limit: int, split: Split = "heldout") -> list[Case]:
+    """Up to `limit` clips of a split of a data set, evenly spread; JoVAError if it has none."""
+    clips = [clip for clip in dataset.clips if clip.split == split]
     if not clips:
-        raise JoVAError(f"{dataset.root} has no held-out clips: make it again with `jova data`.")
+        raise JoVAError(f"{dataset.root} has no {split} clips: make it again with `jova data`.")
     return [
         Case(
             prompt=Prompt(

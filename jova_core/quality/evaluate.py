@@ -18,7 +18,7 @@ from ..codecs.pixels import to_frames, to_video
 from ..minidata.dataset import ClipInfo, Dataset, load_clip
 from ..mouth.landmarks import LipDetector, LipTrack
 from ..prompt import Prompt
-from .cases import LOOKS, Case, held_out_cases
+from .cases import LOOKS, Case, clip_cases
 from .features import SAMPLE_RATE
 from .judges import Judges
 from .sync import SyncReport, shuffled_controls, speech_envelope, sync_report
@@ -108,7 +108,7 @@ def evaluate(
     default a LipDetector with the model file of the environment. `progress(done, total)` follows
     each prompt.
     """
-    cases = list(prompts) if prompts is not None else held_out_cases(dataset, limit)
+    cases = list(prompts) if prompts is not None else clip_cases(dataset, limit)
     fps = dataset.fps if dataset else FPS
     made, ceiling = [], []
     with nullcontext(detector) if detector else LipDetector() as eyes:
@@ -126,6 +126,35 @@ def evaluate(
     result["judges"] = dict(judges.figures)
     result["details"] = [_detail(c, m) for c, m in zip(cases, made, strict=True)]
     return _jsonable(result)
+
+
+def words_figures(
+    generate_fn: GenerateFn,
+    dataset: Dataset,
+    codecs: Codecs,
+    judges: Judges,
+    cases: Sequence[Case],
+    *,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """How many words of `cases` (which have ground truth) are heard, shuffled and at the ceiling.
+
+    For words that no training clip holds; the names of the figures say so.
+    """
+    wanted, heard, top = [case.words for case in cases], [], []
+    for i, case in enumerate(cases):
+        heard.append(generate_fn(case.prompt, case.frames, seed + i).audio)
+        top.append(through_codecs(dataset, case.clip, codecs).audio)
+        if progress:
+            progress(i + 1, len(cases))
+    heard, top = judges.recogniser.recognise(heard), judges.recogniser.recognise(top)
+    return {
+        "unseen_clips": len(cases),
+        "unseen_words": words_right(wanted, heard),
+        "unseen_words_shuffled": words_right_shuffled(wanted, heard, n=200, seed=seed),
+        "unseen_words_ceiling": words_right(wanted, top),
+    }
 
 
 @torch.inference_mode()

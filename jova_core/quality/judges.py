@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..config import JoVAError
 from ..files import read_tensors, staged
 from ..minidata.dataset import ClipInfo, Dataset, load_clip
-from ..minidata.vocabulary import BACKGROUNDS, HAIRS, SHIRTS, SKINS, VOICES, WORDS
+from ..minidata.vocabulary import BACKGROUNDS, HAIRS, SHIRTS, SKINS, UNSEEN_WORDS, VOICES, WORDS
 from .attributes import LookClassifier, VoiceClassifier, thumbnails, train_looks, train_voices
 from .features import features
 from .fitting import Progress
@@ -71,23 +71,26 @@ def train_judges(
 ) -> Judges:
     """Train on at most `limit` training clips; figures from up to 200 held-out ones.
 
+    The clips of unseen words teach the judges too: only the generator must not know those words.
     `steps` are those of recogniser, looks and voices; `report(what, step, steps, loss)` is called
     after each. JoVAError if the data set has no training clips.
     """
     clips = spread([clip for clip in dataset.clips if clip.split == "train"], limit)
     if not clips:
         raise JoVAError(f"{dataset.root} has no training clips: make it with `jova data`.")
-    steps = {"recogniser": 600, "looks": 400, "voices": 300} | dict(steps or {})
+    clips += [clip for clip in dataset.clips if clip.split == "unseen"]
+    steps = {"recogniser": 1200, "looks": 400, "voices": 300} | dict(steps or {})
     material = _gather(dataset, clips)
 
     def how(what: str) -> dict[str, Any]:
         return {"steps": steps[what], "seed": seed, "progress": _named(report, what)}
 
     lines = [clip.transcript for clip in clips]
+    words = (*WORDS, *UNSEEN_WORDS)
     labels = [clip.attributes for clip in clips]
     voices = [clip.voice for clip in clips]
     judges = Judges(
-        recogniser=train_recogniser(material.mels, lines, words=WORDS, **how("recogniser")),
+        recogniser=train_recogniser(material.mels, lines, words=words, **how("recogniser")),
         looks=train_looks(material.thumbs, labels, classes=CLASSES, **how("looks")),
         voices=train_voices(material.mels, voices, voices=VOICES, **how("voices")),
         figures={},

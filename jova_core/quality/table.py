@@ -13,6 +13,9 @@ ROWS = (
     ("clips with a face", "faces_found", None, "faces_found_ceiling"),
     ("background flicker", "flicker", None, "flicker_ceiling"),
 )
+UNSEEN_ROWS = (
+    ("unseen words right", "unseen_words", "unseen_words_shuffled", "unseen_words_ceiling"),
+)
 TASK_ROWS = (
     ("voice → lips: opening", "lips_opening", None, "lips_opening_ceiling"),
     ("voice → lips: width", "lips_width", None, "lips_width_ceiling"),
@@ -26,7 +29,8 @@ TASK_ROWS = (
 def format_table(result: dict[str, Any]) -> str:
     """The result of `evaluate` as lines: figure, generated, shuffled, ceiling."""
     lines = [f"{'':30}{'generated':>11}{'shuffled':>11}{'ceiling':>11}"]
-    for label, *names in ROWS + (TASK_ROWS if "lips_opening" in result else ()):
+    rows = ROWS + (UNSEEN_ROWS if "unseen_words" in result else ())
+    for label, *names in rows + (TASK_ROWS if "lips_opening" in result else ()):
         cells = "".join(f"{_cell(result, name):>11}" for name in names)
         lines.append(f"{label:30}{cells}".rstrip())
     for name, value in result["per_attribute"].items():

@@ -19,14 +19,22 @@ SPECTRA = ((512, 128), (1024, 256))
 ENVELOPE_BANDS, ENVELOPE_WINDOW, ENVELOPE_STEP, ENVELOPE_RANGE = 20, 48, 12, 0.01
 
 
-def video_loss(codec: MiniVideoCodec, noise: Tensor, video: Tensor, weight: Tensor) -> Tensor:
+def video_loss(
+    codec: MiniVideoCodec,
+    noise: Tensor,
+    video: Tensor,
+    weight: Tensor,
+    *,
+    latent_noise: float = LATENT_NOISE,
+) -> Tensor:
     """Return `[total, mean squared error, latent moments]` for a batch of crops.
 
     video `[B, 3, F, H, W]` in [-1, 1], weight `[B, 1, F, H, W]`, noise like the latent.
+    `latent_noise` is its deviation.
     """
     latent = codec.encode(video)
     moments = _moments(latent.transpose(1, 2).flatten(0, 1).flatten(2))
-    error = codec.decode(latent + LATENT_NOISE * noise) - video
+    error = codec.decode(latent + latent_noise * noise) - video
     smooth = (error.square() + PIXEL_KNEE**2).sqrt() - PIXEL_KNEE
     pixel = (smooth * weight).mean() / weight.mean()
     return torch.stack([pixel + MOMENT_WEIGHT * moments, error.square().mean(), moments])

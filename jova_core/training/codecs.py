@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -83,14 +84,39 @@ def train_video_codec(
     count = 4 * (latents - 1) + 1
     start_video(codec, torch.stack([_video_crop(p, start, crop, count)[0] for p in paths[:150]]))
 
-    def sample(rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        chosen = [paths[i] for i in rng.integers(len(paths), size=batch)]
-        crops = [_video_crop(path, rng, crop, count) for path in chosen]
-        return tuple(torch.stack(part) for part in zip(*crops, strict=True))
-
     if init_from is not None:
         codec.load_state_dict(load_file(init_from))
-    return _train(codec, video_loss, sample, run, compiled)
+    return _train(codec, video_loss, _video_batches(paths, batch, crop, count), run, compiled)
+
+
+def tune_video_decoder(
+    dataset_root: Path | str,
+    codecs_path: Path | str,
+    out: Path | str,
+    *,
+    minutes: float | None = None,
+    steps: int | None = None,
+    latent_noise: float = 0.15,
+    batch: int = 6,
+    lr: float = 4e-4,
+    seed: int = 0,
+    crop: int = 48,
+    latents: int = 3,
+    compiled: bool = True,
+) -> None:
+    """Train the decoder alone and write the codecs to `out`: latents keep their meaning.
+
+    With more noise on the latents than a codec's own training has, it learns to draw steady
+    pictures from what a sampler leaves behind.
+    """
+    codecs = load_codecs(codecs_path)
+    weights = Path(out).with_suffix(".video.safetensors")
+    run = Run(out=weights, minutes=minutes, steps=steps, batch=batch, lr=lr, seed=seed)
+    codecs.video.encoder.requires_grad_(False)
+    codecs.video.decoder.requires_grad_(True)
+    sample = _video_batches(clip_paths(dataset_root, "train"), batch, crop, 4 * (latents - 1) + 1)
+    loss = partial(video_loss, latent_noise=latent_noise)
+    save_codecs(out, _train(codecs.video, loss, sample, run, compiled), codecs.audio, codecs.stats)
 
 
 def train_audio_codec(
@@ -210,7 +236,7 @@ def _train(
 ) -> nn.Module:
     """Run the loop: AdamW, warm-up then cosine, clipped gradients, EMA; return the EMA codec."""
     codec.train()
-    params = list(codec.parameters())
+    params = [p for p in codec.parameters() if p.requires_grad]
     average = [p.detach().clone() for p in params]
     optimizer = torch.optim.AdamW(params, lr=run.lr, betas=(0.9, 0.99), weight_decay=0.01)
     step_loss = torch.compile(loss_of) if compiled else loss_of
@@ -258,8 +284,9 @@ def _save_average(codec: nn.Module, average: list[Tensor], out: Path) -> nn.Modu
     averaged = type(codec)(codec.config)
     averaged.load_state_dict(codec.state_dict())
     with torch.no_grad():
-        for target, value in zip(averaged.parameters(), average, strict=True):
-            target.copy_(value)
+        moved = (name for name, p in codec.named_parameters() if p.requires_grad)
+        for name, value in zip(moved, average, strict=True):
+            averaged.get_parameter(name).copy_(value)
     with staged(out) as temporary:
         save_file({k: v.contiguous() for k, v in averaged.state_dict().items()}, temporary)
     return averaged.eval()
@@ -275,6 +302,19 @@ def _noise_like(codec: nn.Module, batch: Tensor, seed: int, step: int) -> Tensor
         shape = (batch.shape[0], channels, -(-batch.shape[1] // codec.samples_per_latent))
     generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
     return torch.randn(shape, generator=generator)
+
+
+def _video_batches(
+    paths: list[Path], batch: int, crop: int, frames: int
+) -> Callable[[np.random.Generator], tuple[Tensor, ...]]:
+    """What draws a batch of crops `[B, 3, F, crop, crop]` and their weights."""
+
+    def sample(rng: np.random.Generator) -> tuple[Tensor, ...]:
+        chosen = [paths[i] for i in rng.integers(len(paths), size=batch)]
+        crops = [_video_crop(path, rng, crop, frames) for path in chosen]
+        return tuple(torch.stack(part) for part in zip(*crops, strict=True))
+
+    return sample
 
 
 def _video_crop(

@@ -6,7 +6,7 @@ Legend: B batch, C channels, T latent frames, h w latent rows and columns, L aud
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -63,7 +63,10 @@ class Bucket:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """One training batch, everything the network and the loss need, in the compute dtype."""
+    """One training batch, everything the network and the loss need, in the compute dtype.
+
+    Without video where the step trains the voice alone; sigma_video is then 0.
+    """
 
     x: AVLatents
     target: AVLatents
@@ -115,12 +118,16 @@ class LatentSet:
         sizes = torch.tensor([len(b.clips) / b.video.shape[2] for b in self.buckets])
         bucket = self.buckets[int(torch.multinomial(sizes, 1, generator=generator))]
         rows = torch.randint(len(bucket.clips), (settings.batch,), generator=generator)
+        alone = bool(torch.rand(1, generator=generator) < settings.audio_alone)
         draws = [
             draw(settings, first + i, bucket.video.shape[1:], bucket.audio.shape[1:])
             for i in range(settings.batch)
         ]
+        if alone:  # then no voice is given, since nothing else would be learnt
+            draws = [replace(d, sigma_audio=max(d.sigma_audio, d.sigma_video)) for d in draws]
         text = [_text(encoder, bucket.clips[row], d) for row, d in zip(rows, draws, strict=True)]
-        return _assemble(bucket, rows, draws, torch.stack(text), dtype)
+        whole = _assemble(bucket, rows, draws, torch.stack(text), dtype)
+        return _voice_alone(whole) if alone else whole
 
 
 def _digest(clips: tuple[ClipInfo, ...], buckets: list[Bucket]) -> str:
@@ -148,8 +155,18 @@ def _text(encoder: MiniTextEncoder, info: ClipInfo, sample: Draw) -> Tensor:
     parts = (info.video_caption, info.audio_caption, info.transcript)
     kept = [part if keep else "" for part, keep in zip(parts, sample.keep, strict=True)]
     prompt = Prompt(video_caption=kept[0], audio_caption=kept[1], transcript=kept[2])
-    tokens = encoder.tokens(prompt, sample.spelled, strict=False)
-    return encoder.features(tokens)
+    return encoder.features(encoder.tokens(prompt, sample.by_sound))
+
+
+def _voice_alone(batch: Batch) -> Batch:
+    """The batch without its pictures: the sequence is sound and text only."""
+    return replace(
+        batch,
+        x=replace(batch.x, video=None),
+        target=replace(batch.target, video=None),
+        conditioning=replace(batch.conditioning, image=None, image_mask=None),
+        sigma_video=torch.zeros_like(batch.sigma_video),
+    )
 
 
 def _assemble(

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -15,11 +16,13 @@ from ..codecs.text import MiniTextEncoder
 from ..config import JoVAConfig, JoVAError
 from ..files import staged
 from ..minidata.dataset import load_dataset
+from ..model.block import Attention, Block, RunBlock, StreamContext, call_block
 from ..model.checkpoint import load_jova, save_jova
 from ..model.jova import JoVA, initialise
 from ..prompt import Vocabulary
 from .data import Batch, LatentSet
 from .loss import LossTerms, finite, flow_losses, time_bins
+from .muon import Muon
 from .settings import TrainSettings
 from .state import (
     TrainState,
@@ -53,8 +56,6 @@ def train(
     Raises JoVAError for unusable data or files, and when the loss stops being a number.
     """
     started = time.monotonic()
-    if settings.optimizer == "muon" and not hasattr(torch.optim, "Muon"):
-        raise JoVAError("The optimizer muon needs torch 2.9 or newer; use adamw or update torch.")
     out.mkdir(parents=True, exist_ok=True)
     state_path, checkpoint = out / "state.safetensors", out / "jova.safetensors"
     if state_path.exists() and not resume:
@@ -62,7 +63,7 @@ def train(
     dataset = load_dataset(data)
     clips = tuple(info for info in dataset.clips if info.split == "train")
     latents = LatentSet(data, clips, config)
-    encoder = MiniTextEncoder(vocabulary, config.text[0].max_tokens)
+    encoder = MiniTextEncoder.of(config, vocabulary)
 
     dtype = DTYPES[settings.dtype]
     model = JoVA(config)
@@ -77,7 +78,7 @@ def train(
     average = {name: p.clone() for name, p in masters.items()}
     model = model.to(dtype)
     optimizers = make_optimizers(masters, settings)
-    run_step = torch.compile(losses, fullgraph=True) if settings.compile else losses
+    run = compiled_blocks() if settings.compile else call_block
 
     fingerprint = settings_fingerprint(config, settings, vocabulary, init_from, latents.digest)
     step = 0
@@ -94,7 +95,7 @@ def train(
     with (out / "log.jsonl").open("a", encoding="utf-8") as log:
         while step < settings.steps:
             batch = latents.batch(before + step * settings.batch, settings, encoder, dtype)
-            terms = run_step(model, batch, settings)
+            terms = losses(model, batch, settings, run)
             loss = terms.total(settings.audio_weight)
             loss.backward()
             norm = move_gradients(model, masters, settings.clip_norm)
@@ -155,9 +156,27 @@ def trim_log(path: Path, step: int) -> None:
         temporary.write_text("".join(kept), encoding="utf-8")
 
 
-def losses(model: JoVA, batch: Batch, settings: TrainSettings) -> LossTerms:
+def compiled_blocks() -> RunBlock:
+    """A `run` for the network that compiles each kind of block once for each clip length.
+
+    Blocks of a kind share the compiled code, which takes a sixth of compiling the whole network.
+    """
+
+    @torch.compile(fullgraph=True, dynamic=False)
+    def compiled(
+        block: Block,
+        x: dict[str, Tensor],
+        contexts: Mapping[str, StreamContext],
+        attend: Attention,
+    ) -> dict[str, Tensor]:
+        return block(x, contexts, attend)
+
+    return lambda block, _place, x, contexts, attend: compiled(block, x, contexts, attend)
+
+
+def losses(model: JoVA, batch: Batch, settings: TrainSettings, run: RunBlock) -> LossTerms:
     """Forward pass and loss terms of one batch."""
-    predicted = model(batch.x, batch.t_video, batch.t_audio, batch.conditioning)
+    predicted = model(batch.x, batch.t_video, batch.t_audio, batch.conditioning, run=run)
     return flow_losses(
         predicted,
         batch.target,
@@ -188,21 +207,19 @@ def make_optimizers(masters: dict[str, Tensor], settings: TrainSettings) -> list
     ]
     if inner:
         optimizers.append(
-            torch.optim.Muon(
-                inner,
-                lr=settings.learning_rate,
-                weight_decay=settings.weight_decay,
-                adjust_lr_fn="match_rms_adamw",
-            )
+            Muon(inner, lr=settings.learning_rate, weight_decay=settings.weight_decay)
         )
     return optimizers
 
 
 def move_gradients(model: JoVA, masters: dict[str, Tensor], clip_norm: float) -> Tensor:
-    """Gradients of the computing copy → clipped fp32 ones of the masters; returns the norm."""
+    """Gradients of the computing copy → clipped fp32 ones of the masters; returns the norm.
+
+    What a step does not use has none and stays: Muon would make a full step of its momentum.
+    """
     for name, parameter in model.named_parameters():
         grad = parameter.grad
-        masters[name].grad = torch.zeros_like(masters[name]) if grad is None else grad.float()
+        masters[name].grad = None if grad is None else grad.float()
         parameter.grad = None
     return torch.nn.utils.clip_grad_norm_(list(masters.values()), clip_norm)
 

@@ -58,13 +58,17 @@ def flow_losses(
     """Velocity errors in fp32.
 
     `made` = 1 where a latent is made and 0 where it is given, `[B, 1, T, 1, 1]` and `[B, 1, 1]`:
-    given latents cost nothing.
+    given latents cost nothing. Without video (a step of the voice alone) its losses are 0.
     """
-    video = (predicted.video.float() - target.video.float()).square() * made[0]
     audio = (predicted.audio.float() - target.audio.float()).square() * made[1]
+    audio = audio.mean(dim=(1, 2))
+    if predicted.video is None:
+        none = torch.zeros_like(audio)
+        return LossTerms(video=none, audio=audio, video_plain=none, mouth=none)
+    video = (predicted.video.float() - target.video.float()).square() * made[0]
     return LossTerms(
         video=mouth_loss(video, mouth, mouth_weight, mouth_form),
-        audio=audio.mean(dim=(1, 2)),
+        audio=audio,
         video_plain=video.mean(dim=(1, 2, 3, 4)),
         mouth=masked_mean(video, mouth),
     )

@@ -18,14 +18,14 @@ class Draw:
     """The random part of one sample.
 
     sigma_video, sigma_audio: 0 where that stream is given. image: the first latent frame is given.
-    keep: which of the three prompt parts stay. spelled: which transcript words are spelled.
+    keep: which of the three prompt parts stay. by_sound: which words are not named.
     """
 
     sigma_video: float
     sigma_audio: float
     image: bool
     keep: tuple[bool, bool, bool]
-    spelled: tuple[int, ...]
+    by_sound: tuple[int, ...]
     video_noise: Tensor
     audio_noise: Tensor
 
@@ -57,7 +57,7 @@ def draw(
         sigma_audio=audio,
         image=video > 0 and bool(u[4] < tasks.image_given),
         keep=tuple(whole and bool(v >= settings.drop_part) for v in u[5:8]),
-        spelled=tuple(i for i in range(10) if u[8 + i] < settings.spell),
+        by_sound=tuple(i for i in range(10) if u[8 + i] < settings.by_sound),
         video_noise=torch.randn(video_shape, generator=generator),
         audio_noise=torch.randn(audio_shape, generator=generator),
     )

@@ -36,10 +36,11 @@ class TrainSettings:
     mouth_weight: float = 5.0  # λ of the mouth-area loss
     mouth_form: Literal["weighted", "area"] = "weighted"
     audio_weight: float = 1.0
+    audio_alone: float = 0.0  # of the steps: no pictures in the sequence, only the voice is learnt
     tasks: Tasks = Tasks()
     drop_prompt: float = 0.1  # the empty prompt, for guidance
     drop_part: float = 0.05  # each part of the prompt alone
-    spell: float = 0.1  # transcript words spelled by letters
+    by_sound: float = 0.4  # of the transcript words, told by their sounds alone
     checkpoint_every: int = 250
     keep_every: int = 0  # steps between checkpoints that are kept for a curve; 0 keeps the last
     log_every: int = 10
@@ -57,7 +58,7 @@ class TrainSettings:
         for name in ("warmup", "keep_every", "seed"):
             if getattr(self, name) < 0:
                 raise JoVAError(f"{name} is {getattr(self, name)}; it must be 0 or more.")
-        for name in ("cooldown", "ema", "drop_prompt", "drop_part", "spell"):
+        for name in ("cooldown", "ema", "drop_prompt", "drop_part", "by_sound", "audio_alone"):
             if not 0 <= getattr(self, name) <= 1:
                 raise JoVAError(f"{name} is {getattr(self, name)}; give a share from 0 to 1.")
         if not 0 < self.learning_rate < 1:

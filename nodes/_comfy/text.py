@@ -94,19 +94,13 @@ def load_text_encoder(model: Any = None) -> comfy.sd.CLIP:
 
 
 def _load(config: JoVAConfig, notes: dict[str, Any]) -> comfy.sd.CLIP:
-    spec = config.text[0]
-    if spec.width != MiniTextEncoder.width or len(config.text) != 1:
-        names = " + ".join(f"{text.name} ({text.width} wide)" for text in config.text)
-        raise JoVAError(
-            f"This checkpoint reads {names}; the mini's encoder is {MiniTextEncoder.width} wide: "
-            "choose the encoders it was trained with."
-        )
+    MiniTextEncoder.check(config)
     if "vocabulary" not in notes:
         raise JoVAError(
             "This checkpoint has lost its vocabulary, so its prompts cannot be encoded; disconnect "
             "`model` to use the bundled mini's words, or give a file that `jova train` wrote."
         )
-    encoder = MiniTextEncoder(Vocabulary.from_dict(notes["vocabulary"]), spec.max_tokens)
+    encoder = MiniTextEncoder.of(config, Vocabulary.from_dict(notes["vocabulary"]))
     target = comfy.supported_models_base.ClipTarget(
         lambda **_: MiniTokenizer(encoder), lambda **kw: MiniTextModel(encoder, **kw)
     )

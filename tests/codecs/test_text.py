@@ -1,8 +1,11 @@
-"""The mini's text features: known words are one token, unknown spoken ones are spelled."""
+"""The mini's text features: caption words are one token, spoken words one for each sound."""
+
+from dataclasses import replace
 
 import pytest
 import torch
 
+from jova_core.codecs.pronounce import pronounce
 from jova_core.codecs.text import MiniTextEncoder, Token
 from jova_core.config import PRESETS, JoVAError
 from jova_core.prompt import Prompt, Vocabulary
@@ -16,51 +19,52 @@ def encoder():
 
 
 def _texts(encoder, **parts):
-    return [(t.text, t.part) for t in encoder.tokens(Prompt(**parts))]
+    return [(t.text or t.sound, t.part) for t in encoder.tokens(Prompt(**parts))]
+
+
+def _sounds(word, index, text):
+    return [Token(text, 2, index, sound, at) for at, sound in enumerate(pronounce(word))]
 
 
 def test_each_part_has_its_own_words(encoder):
     assert _texts(
-        encoder, video_caption="a red cat", audio_caption="deep Voice", transcript="Hello, cat!"
-    ) == [("red", 0), ("deep", 1), ("voice", 1), ("hello", 2), ("cat", 2)]
+        encoder, video_caption="a red cat", audio_caption="deep Voice", transcript="Hello!"
+    ) == [("red", 0), ("deep", 1), ("voice", 1), *[("hello", 2)] * 4]
 
 
 def test_fillers_are_left_out_of_captions_but_not_of_speech():
     encoder = MiniTextEncoder(Vocabulary(("a", "red"), (), ("a", "cat")), 16)
     assert _texts(encoder, video_caption="a red", transcript="a cat") == [
-        ("red", 0),
-        ("a", 2),
-        ("cat", 2),
+        *(("red", 0), ("a", 2), ("cat", 2), ("cat", 2), ("cat", 2))
     ]
     # A word keeps its place in the sentence.
     assert encoder.tokens(Prompt(video_caption="a red")) == [Token("red", 0, 0)]
 
 
-def test_unknown_spoken_words_are_spelled(encoder):
+def test_spoken_words_are_told_by_their_sounds_and_named_if_trained(encoder):
     tokens = encoder.tokens(Prompt(transcript="hello owl"))
-    assert tokens == [
-        Token("hello", 2, 0),
-        Token("'o", 2, 1, 0),
-        Token("'w", 2, 1, 1),
-        Token("'l", 2, 1, 2),
-    ]
+    assert tokens == [*_sounds("hello", 0, "hello"), *_sounds("owl", 1, "")]
+    assert [token.sound for token in tokens] == ["HH", "AH0", "L", "OW1", "AW1", "L"]
 
 
-def test_known_words_can_be_spelled_on_purpose(encoder):
-    prompt = Prompt(video_caption="red", transcript="cat dog")
-    assert [t.text for t in encoder.tokens(prompt, spelled=(1,))] == [
-        *("red", "cat", "'d", "'o", "'g")
-    ]
+def test_trained_words_can_be_told_by_sound_alone(encoder):
+    tokens = encoder.tokens(Prompt(video_caption="red", transcript="cat dog"), by_sound=(1,))
+    assert tokens == [Token("red", 0, 0), *_sounds("cat", 0, "cat"), *_sounds("dog", 1, "")]
 
 
-def test_too_long_a_prompt_is_refused_or_spells_less(encoder):
-    short = MiniTextEncoder(VOCABULARY, 3)
+def test_too_long_a_prompt_is_refused():
     with pytest.raises(JoVAError, match="needs 5 tokens, this model has 3"):
-        short.tokens(Prompt(transcript="zebra"))
-    prompt = Prompt(transcript="cat dog")
-    with pytest.raises(JoVAError, match="needs 6 tokens"):
-        short.tokens(prompt, spelled=(0, 1))
-    assert len(short.tokens(prompt, spelled=(0, 1), strict=False)) == 2
+        MiniTextEncoder(VOCABULARY, 3).tokens(Prompt(transcript="zebra"))
+
+
+def test_a_checkpoint_of_other_encoders_is_refused():
+    config = PRESETS["mini"]
+    assert MiniTextEncoder.of(config, VOCABULARY).max_tokens == config.text[0].max_tokens
+    older = replace(config, text=(replace(config.text[0], name="letters", width=256),))
+    with pytest.raises(JoVAError, match=r"reads letters \(256 wide\)"):
+        MiniTextEncoder.of(older, VOCABULARY)
+    with pytest.raises(JoVAError, match="t5-xxl"):
+        MiniTextEncoder.check(PRESETS["jova_24b"])
 
 
 def test_shape_is_what_the_mini_expects():
@@ -70,26 +74,27 @@ def test_shape_is_what_the_mini_expects():
     assert features.shape == (2, spec.max_tokens, spec.width)
     assert features.dtype == torch.float32
     assert not features[1].any()  # the empty prompt, guidance's other side, is all zero
-    assert not features[0, 1:].any()
-    assert features[0, 0].any()
+    assert not features[0, 4:].any()
+    assert features[0, :4].any(dim=1).all()
 
 
 def test_features_are_pinned(encoder):
     """Weights bake them in: they may never change."""
-    row = encoder.features([Token("hello", 2, 1)])[0]
+    row = encoder.features([Token("hello", 2, 1, "HH", 0)])[0]
     assert row[:16].tolist() == [-1, 1, -1, -1, 1, -1, -1, -1, -1, -1, 1, -1, 1, 1, -1, -1]
-    assert set(row[:192].tolist()) == {-1.0, 1.0}
-    assert row[192:196].tolist() == [0, 0, 2, 0]
-    # Place of the word, then of the letter: sines, then cosines, of 15 wavelengths each.
+    assert set(row[:256].tolist()) == {-1.0, 1.0}
+    assert row[192:208].tolist() == [-1, -1, -1, 1, -1, -1, -1, -1, 1, 1, -1, -1, -1, 1, -1, 1]
+    assert row[256:260].tolist() == [0, 0, 2, 0]
+    # Place of the word, then of the sound: sines, then cosines, of 15 wavelengths each.
     first = 2 * torch.pi / 10**0.5
     expected = [torch.tensor(first).sin().item(), torch.tensor(first).cos().item(), 0.0, 1.0]
-    assert row[[196, 211, 226, 241]].tolist() == pytest.approx(expected, abs=1e-6)
+    assert row[[260, 275, 290, 305]].tolist() == pytest.approx(expected, abs=1e-6)
 
 
-def test_features_tell_order_part_and_letter_apart(encoder):
+def test_features_tell_order_part_and_sound_apart(encoder):
     tokens = [
-        *(Token("cat", 0, 0), Token("cat", 2, 0), Token("cat", 2, 1)),
-        *(Token("'c", 2, 1, 0), Token("'c", 2, 1, 1)),
+        *(Token("cat", 0, 0), Token("cat", 2, 0, "K"), Token("cat", 2, 1, "K")),
+        *(Token("", 2, 1, "K", 0), Token("", 2, 1, "K", 1), Token("", 2, 1, "T", 1)),
     ]
     rows = encoder.features(tokens)[: len(tokens)]
     distances = torch.cdist(rows, rows) + 9 * torch.eye(len(tokens))

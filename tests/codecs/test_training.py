@@ -16,6 +16,7 @@ from jova_core.training.codecs import (
     to_video,
     train_audio_codec,
     train_video_codec,
+    tune_video_decoder,
     write_codecs,
 )
 
@@ -130,3 +131,19 @@ def test_mouth_mask_covers_the_box():
 def test_frames_survive_the_change_of_range():
     frames = torch.arange(256, dtype=torch.uint8).view(1, 16, 16, 1).repeat(1, 1, 1, 3)
     assert torch.equal(to_frames(to_video(frames)), frames)
+
+
+def test_tuning_the_decoder_leaves_the_latents_alone(dataset, tmp_path):
+    parts = [tmp_path / "video.safetensors", tmp_path / "audio.safetensors"]
+    train_video_codec(dataset, parts[0], steps=2, compiled=False)
+    train_audio_codec(dataset, parts[1], steps=2, compiled=False)
+    write_codecs(dataset, *parts, tmp_path / "before.safetensors")
+    tuned = tmp_path / "after.safetensors"
+    tune_video_decoder(dataset, tmp_path / "before.safetensors", tuned, steps=3, compiled=False)
+    before, after = load_codecs(tmp_path / "before.safetensors"), load_codecs(tuned)
+    video = to_video(moving_square(4)["frames"])
+    with torch.no_grad():
+        latent = before.video.encode(video)
+        assert torch.equal(after.video.encode(video), latent)
+        assert not torch.equal(after.video.decode(latent), before.video.decode(latent))
+    assert after.stats.to_json() == before.stats.to_json()

@@ -100,7 +100,7 @@ def test_a_config_made_in_python_is_checked_too():
 
 def test_derived_sizes():
     config = PRESETS["mini"]
-    assert (config.head_dim, config.text_tokens, config.video_in_channels) == (64, 32, 33)
+    assert (config.head_dim, config.text_tokens, config.video_in_channels) == (64, 40, 33)
     waver = PRESETS["jova_24b"]
     assert (waver.head_dim, waver.video_in_channels) == (128, 36)  # Waver: 16 + 16 + 4
     two = replace(config, text=(TextEncoderSpec(name="a", width=8, max_tokens=3),) * 2)

@@ -9,7 +9,8 @@ from jova_core.config import JoVAError
 from jova_core.minidata import dataset as dataset_module
 from jova_core.minidata import load_clip, load_dataset, make_mini, script, speech, vocabulary
 
-CLIPS, HELD_OUT = 5, 4
+CLIPS, HELD_OUT, UNSEEN = 5, 4, 2
+TOTAL = CLIPS + HELD_OUT + UNSEEN
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,33 +33,35 @@ def made(tmp_path_factory):
         root,
         clips=CLIPS,
         held_out_clips=HELD_OUT,
+        unseen_clips=UNSEEN,
         seed=7,
         workers=1,
         progress=lambda done, total: calls.append((done, total)),
     )
-    assert calls == [(n + 1, CLIPS + HELD_OUT) for n in range(CLIPS + HELD_OUT)]
+    assert calls == [(n + 1, TOTAL) for n in range(TOTAL)]
     return dataset
 
 
 @pytest.fixture(scope="module")
 def scripts():
     """Many clips' texts and times over a bank of stand-in words, no speech needed."""
-    lengths = np.random.default_rng(0).uniform(0.35, 0.65, size=len(vocabulary.WORDS))
+    words = (*vocabulary.WORDS, *vocabulary.UNSEEN_WORDS)
+    lengths = np.random.default_rng(0).uniform(0.35, 0.65, size=len(words))
     bank = {
         (word, voice, variant): speech.Spoken(
             samples=np.ones(round(length * speech.SAMPLE_RATE), dtype=np.float32), phonemes=()
         )
-        for word, length in zip(vocabulary.WORDS, lengths, strict=True)
+        for word, length in zip(words, lengths, strict=True)
         for voice in vocabulary.VOICES
         for variant in range(len(speech.PROSODY))
     }
     held_out = vocabulary.held_out_pairs(0)
     return held_out, {
-        held: [
-            script.write_script(np.random.default_rng((0, n)), bank, held_out, held=held)
-            for n in range(400)
+        split: [
+            script.write_script(np.random.default_rng((0, n)), bank, held_out, split)
+            for n in range(1000)
         ]
-        for held in (False, True)
+        for split in ("train", "heldout", "unseen")
     }
 
 
@@ -67,7 +70,9 @@ def test_index_reads_back_what_was_made(made):
     raw = json.loads((made.root / "dataset.json").read_text())
     assert raw["format"] == "jova-clips-1"
     assert (raw["fps"], raw["sample_rate"], raw["height"], raw["width"]) == (16, 16000, 96, 96)
-    assert [clip["split"] for clip in raw["clips"]] == ["train"] * CLIPS + ["heldout"] * HELD_OUT
+    assert [clip["split"] for clip in raw["clips"]] == [
+        *(["train"] * CLIPS + ["heldout"] * HELD_OUT + ["unseen"] * UNSEEN)
+    ]
 
 
 def test_clips_have_the_agreed_tensors(made):
@@ -104,7 +109,8 @@ def test_sound_and_mouth_stay_inside_the_words(made):
 
 
 def test_files_are_the_same_for_any_number_of_workers(made, tmp_path):
-    other = make_mini(tmp_path, clips=CLIPS, held_out_clips=HELD_OUT, seed=7, workers=2)
+    counts = {"clips": CLIPS, "held_out_clips": HELD_OUT, "unseen_clips": UNSEEN}
+    other = make_mini(tmp_path, **counts, seed=7, workers=2)
     names = ["dataset.json", *(f"clips/{info.id}.safetensors" for info in made.clips)]
     assert {p.name for p in (tmp_path / "clips").iterdir()} == {n[6:] for n in names[1:]}
     for name in names:
@@ -114,12 +120,14 @@ def test_files_are_the_same_for_any_number_of_workers(made, tmp_path):
 def test_held_out_pairs_never_train_and_held_out_clips_use_them(scripts):
     held_out, made = scripts
     looks, pairs = set(held_out.hair_background), set(held_out.word_pairs)
-    for held, clips in made.items():
+    for split, clips in made.items():
         for clip in clips:
             look = (clip.attributes["hair"], clip.attributes["background"])
-            assert (look in looks) == held
+            assert (look in looks) == (split == "heldout")
             spoken = set(pairwise(clip.words))
-            if not held:
+            if split == "unseen":
+                assert set(clip.words) <= set(vocabulary.UNSEEN_WORDS)
+            elif split == "train":
                 assert not spoken & pairs
             elif len(clip.words) > 1:
                 assert spoken & pairs
@@ -127,7 +135,7 @@ def test_held_out_pairs_never_train_and_held_out_clips_use_them(scripts):
 
 def test_training_shows_every_word_colour_and_voice(scripts):
     _, made = scripts
-    clips = made[False]
+    clips = made["train"]
     assert {word for clip in clips for word in clip.words} == set(vocabulary.WORDS)
     assert {clip.voice for clip in clips} == set(vocabulary.VOICES)
     seen = {clip.attributes["shirt"] for clip in clips}
@@ -138,7 +146,7 @@ def test_training_shows_every_word_colour_and_voice(scripts):
 def test_words_fit_and_their_times_are_spread_widely(scripts):
     _, made = scripts
     starts, pauses = [], []
-    for clip in made[False]:
+    for clip in made["train"]:
         starts.append(clip.starts[0])
         pauses += [b - a for a, b in zip(clip.ends[:-1], clip.starts[1:], strict=True)]
         assert clip.starts[0] >= 0.1 - 1e-3
@@ -157,7 +165,9 @@ def test_limit_bends_peaks_and_leaves_the_rest():
     assert made[2] < 0.8
 
 
-@pytest.mark.parametrize("bad", [{"clips": 0}, {"workers": 0}, {"held_out_clips": -1}])
+@pytest.mark.parametrize(
+    "bad", [{"clips": 0}, {"workers": 0}, {"held_out_clips": -1}, {"unseen_clips": -1}]
+)
 def test_bad_numbers_are_refused(tmp_path, bad):
     with pytest.raises(JoVAError, match="start at 1"):
         make_mini(tmp_path, **bad)

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from jova_core.config import JoVAError
@@ -44,4 +46,11 @@ def test_split_depends_on_the_seed_only():
 
 
 def test_words_are_unique():
-    assert len(set(vocabulary.WORDS)) == len(vocabulary.WORDS) == 40
+    assert len(set(vocabulary.WORDS)) == len(vocabulary.WORDS) == 160
+    assert not set(vocabulary.WORDS) & set(vocabulary.UNSEEN_WORDS)
+
+
+def test_the_help_of_the_prompt_lists_every_word():
+    page = Path(__file__).parents[2] / "js" / "docs" / "JoVAPrompt.md"
+    listed = page.read_text(encoding="utf-8").split("trained to say:**")[1].split(".")[0]
+    assert listed.replace("\n", " ").replace(",", " ").split() == list(vocabulary.WORDS)

@@ -10,8 +10,8 @@ from jova_core.minidata.dataset import load_clip, load_dataset
 from jova_core.mouth import LipTrack
 from jova_core.prompt import Prompt
 from jova_core.quality.attributes import thumbnails, train_looks
-from jova_core.quality.cases import Case, held_out_cases, read_cases
-from jova_core.quality.evaluate import background_flicker, evaluate
+from jova_core.quality.cases import Case, clip_cases, read_cases
+from jova_core.quality.evaluate import background_flicker, evaluate, words_figures
 from jova_core.quality.judges import judges_for, load_judges, save_judges, train_judges
 from jova_core.quality.table import format_table
 from jova_core.quality.tasks import evaluate_tasks
@@ -37,14 +37,14 @@ def dataset(tmp_path_factory):
     root = tmp_path_factory.mktemp("clips")
     (root / "clips").mkdir()
     entries = []
-    for i in range(16):
+    for i in range(20):
         hair = HAIRS[i % 2]
         save_file(make_clip(i, hair), root / "clips" / f"{i:06d}.safetensors")
         attributes = {"skin": "pale", "hair": hair, "shirt": None, "background": "pink"}
         entries.append(
             {
                 "id": f"{i:06d}",
-                "split": "heldout" if i >= 8 else "train",
+                "split": "unseen" if i >= 16 else "heldout" if i >= 8 else "train",
                 "video_caption": f"a pale face with {hair} hair on a pink background",
                 "audio_caption": "a deep voice speaks",
                 "transcript": "hello cat" if i % 2 else "yes dog",
@@ -126,8 +126,27 @@ def test_true_clips_reach_their_ceiling(dataset):
     assert "hair" in table
 
 
+def test_unseen_words_have_figures_of_their_own(dataset):
+    cases = clip_cases(dataset, 9, "unseen")
+    assert [case.clip.id for case in cases] == [f"{i:06d}" for i in range(16, 20)]
+    seeds = []
+
+    def generate(prompt, frames, seed):
+        seeds.append((prompt.transcript, frames, seed))
+        return SimpleNamespace(audio=torch.zeros(33_000))
+
+    figures = words_figures(generate, dataset, CODECS, JUDGES, cases, seed=5)
+    assert [seed for *_, seed in seeds] == [5, 6, 7, 8]
+    # The judge always hears "hello cat", which two of the four clips should say.
+    assert (figures["unseen_clips"], figures["unseen_words"]) == (4, 0.5)
+    assert figures["unseen_words_ceiling"] == 0.5
+    best = evaluate(truth_of(dataset), dataset, CODECS, JUDGES, detector=PixelDetector())
+    assert "unseen words right" not in format_table(best)
+    assert "unseen words right" in format_table(best | figures)
+
+
 def test_tasks_compare_what_was_made_with_the_true_clip(dataset):
-    cases, given_to = held_out_cases(dataset, 8), []
+    cases, given_to = clip_cases(dataset, 8), []
 
     def perfect(prompt, frames, seed, given):
         given_to.append(sorted(given))
@@ -194,7 +213,7 @@ def test_prompts_without_ground_truth_have_no_ceiling_and_silence_no_sync():
 
 
 def test_cases_come_from_held_out_clips_or_a_file(dataset, tmp_path):
-    cases = held_out_cases(dataset, 3)
+    cases = clip_cases(dataset, 3)
     assert [case.clip.id for case in cases] == ["000008", "000010", "000013"]
     assert cases[2].looks == {"skin": "pale", "hair": "red", "shirt": None, "background": "pink"}
     assert cases[0].voice == "deep"

@@ -15,7 +15,10 @@ from jova_core.config import PRESETS, JoVAError
 from jova_core.latents import latent_shapes
 from jova_core.minidata.dataset import load_dataset
 from jova_core.minidata.vocabulary import published_vocabulary
+from jova_core.model.block import call_block
+from jova_core.model.jova import JoVA
 from jova_core.training.data import LatentSet, encode_dataset
+from jova_core.training.loop import losses
 from jova_core.training.settings import Tasks, TrainSettings
 
 _MINI = PRESETS["mini"]
@@ -154,3 +157,35 @@ def test_latents_of_other_codecs_are_refused(root):
     other = replace(CONFIG, video=replace(CONFIG.video, mean=(1.0,) * 16))
     with pytest.raises(JoVAError, match="other codecs"):
         LatentSet(root, load_dataset(root).clips, other)
+
+
+def test_a_step_of_the_voice_alone_has_no_pictures_and_no_given_voice(latents, encoder):
+    tasks = Tasks(independent=0.0, audio_given=1.0, video_given=0.0, image_given=1.0)
+    settings = TrainSettings(batch=4, tasks=tasks, audio_alone=1.0)
+    batch = latents.batch(0, settings, encoder, torch.float32)
+    assert batch.x.video is None
+    assert batch.target.video is None
+    assert batch.conditioning.image is None
+    assert (batch.t_audio > 0).all()
+    assert (batch.made_audio == 1).all()
+    torch.manual_seed(0)
+    model = JoVA(CONFIG)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    terms = losses(model, batch, settings, call_block)
+    assert not terms.video.any()
+    assert not terms.mouth.any()
+    assert (terms.audio > 0).all()
+    terms.total(1.0).backward()
+    moved = {
+        name.split(".")[2]
+        for name, p in model.named_parameters()
+        if p.grad is not None and p.grad.any() and name.startswith("double_blocks")
+    }
+    assert moved == {"audio", "text_a"}
+    shares = [
+        latents.batch(n, TrainSettings(batch=1, audio_alone=0.5), encoder, torch.float32).x.video
+        is None
+        for n in range(60)
+    ]
+    assert 15 < sum(shares) < 45
