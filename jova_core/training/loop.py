@@ -161,6 +161,8 @@ def compiled_blocks() -> RunBlock:
 
     Blocks of a kind share the compiled code, which takes a sixth of compiling the whole network.
     """
+    # Kinds of block × clip lengths × with and without pictures; torch gives up after 8.
+    torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)
 
     @torch.compile(fullgraph=True, dynamic=False)
     def compiled(
@@ -207,7 +209,12 @@ def make_optimizers(masters: dict[str, Tensor], settings: TrainSettings) -> list
     ]
     if inner:
         optimizers.append(
-            Muon(inner, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+            Muon(
+                inner,
+                lr=settings.learning_rate,
+                weight_decay=settings.weight_decay,
+                dtype=DTYPES[settings.dtype],
+            )
         )
     return optimizers
 

@@ -1,4 +1,4 @@
-"""Muon in fp32, all matrices of a shape at once.
+"""Muon in a dtype of choice, all matrices of a shape at once.
 
 torch.optim.Muon orthogonalises in bf16, matrix by matrix: on a CPU without fast bf16 products that
 takes ten times as long as the rest of the step.
@@ -20,7 +20,7 @@ class Muon(Optimizer):
     """Nesterov momentum whose update is orthogonalised, for 2-D parameters.
 
     Its step has the RMS of an AdamW step of the same rate: 0.2 · √(larger side), from "Muon is
-    Scalable for LLM Training" (arXiv 2502.16982).
+    Scalable for LLM Training" (arXiv 2502.16982). Only the orthogonalisation computes in `dtype`.
     """
 
     def __init__(
@@ -30,8 +30,10 @@ class Muon(Optimizer):
         lr: float,
         weight_decay: float = 0.01,
         momentum: float = 0.95,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
+        self.dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # noqa: ARG002  the interface of optimisers
@@ -42,7 +44,8 @@ class Muon(Optimizer):
                 if parameter.grad is not None:
                     shapes[parameter.shape].append(parameter)
             for shape, same in shapes.items():
-                updates = orthogonal(torch.stack([self._momentum(p, group) for p in same]))
+                momenta = torch.stack([self._momentum(p, group) for p in same])
+                updates = orthogonal(momenta.to(self.dtype)).to(momenta.dtype)
                 torch._foreach_mul_(same, 1 - group["lr"] * group["weight_decay"])
                 rate = group["lr"] * 0.2 * math.sqrt(max(shape))
                 torch._foreach_add_(same, list(updates), alpha=-rate)

@@ -29,13 +29,14 @@ def test_a_zero_gradient_moves_nothing_but_the_decay():
 
 
 @pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon")
-def test_it_follows_torchs_own_up_to_bf16():
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_it_follows_torchs_own_up_to_bf16(dtype):
     generator = torch.Generator().manual_seed(1)
     start = [torch.randn(s, generator=generator) for s in ((12, 40), (12, 40), (40, 12), (8, 8))]
     ours, theirs = ([torch.nn.Parameter(t.clone()) for t in start] for _ in range(2))
     settings = {"lr": 0.02, "weight_decay": 0.01}
     pair = (
-        Muon(ours, **settings),
+        Muon(ours, **settings, dtype=dtype),
         torch.optim.Muon(theirs, **settings, adjust_lr_fn="match_rms_adamw"),
     )
     for _ in range(4):
