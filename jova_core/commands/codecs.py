@@ -27,7 +27,13 @@ def add_options(parser: ArgumentParser) -> None:
         help="train the video decoder of these codecs alone; checkpoints of theirs stay usable",
     )
     parser.add_argument(
-        "--latent-noise", type=float, default=0.15, help="for --decoder-of (default 0.15)"
+        "--latent-noise", type=float, default=0.2, help="for --decoder-of (default 0.2)"
+    )
+    parser.add_argument(
+        "--flicker-weight",
+        type=float,
+        default=0.2,
+        help="for --decoder-of: of what changes from frame to frame in the error (default 0.2)",
     )
     add_threads(parser)
     parser.add_argument("--seed", type=int, default=0)
@@ -42,6 +48,9 @@ def run(options: Namespace) -> None:
             raise JoVAError(f"{option} is {getattr(options, name):g}; give a time above 0.")
     if options.seed < 0:
         raise JoVAError(f"--seed is {options.seed}; give 0 or more.")
+    if not 0 <= options.flicker_weight < float("inf"):
+        weight = options.flicker_weight
+        raise JoVAError(f"--flicker-weight is {weight:g}; give 0 or more.")
     if not 0 <= options.latent_noise < 1:
         raise JoVAError(f"--latent-noise is {options.latent_noise:g}; give one from 0 to below 1.")
     check_target(options.out)
@@ -52,6 +61,7 @@ def run(options: Namespace) -> None:
             options.out,
             minutes=options.video_minutes,
             latent_noise=options.latent_noise,
+            flicker_weight=options.flicker_weight,
             seed=options.seed,
         )
         result(str(options.out))

@@ -26,17 +26,21 @@ def video_loss(
     weight: Tensor,
     *,
     latent_noise: float = LATENT_NOISE,
+    flicker_weight: float = 0.0,
 ) -> Tensor:
     """Return `[total, mean squared error, latent moments]` for a batch of crops.
 
     video `[B, 3, F, H, W]` in [-1, 1], weight `[B, 1, F, H, W]`, noise like the latent.
-    `latent_noise` is its deviation.
+    `latent_noise` is its deviation, `flicker_weight` that of what changes from frame to frame in
+    the error.
     """
     latent = codec.encode(video)
     moments = _moments(latent.transpose(1, 2).flatten(0, 1).flatten(2))
     error = codec.decode(latent + latent_noise * noise) - video
     smooth = (error.square() + PIXEL_KNEE**2).sqrt() - PIXEL_KNEE
     pixel = (smooth * weight).mean() / weight.mean()
+    if flicker_weight:
+        pixel = pixel + flicker_weight * error.diff(dim=2).abs().mean()
     return torch.stack([pixel + MOMENT_WEIGHT * moments, error.square().mean(), moments])
 
 

@@ -96,7 +96,8 @@ def tune_video_decoder(
     *,
     minutes: float | None = None,
     steps: int | None = None,
-    latent_noise: float = 0.15,
+    latent_noise: float = 0.2,
+    flicker_weight: float = 0.2,
     batch: int = 6,
     lr: float = 4e-4,
     seed: int = 0,
@@ -106,8 +107,8 @@ def tune_video_decoder(
 ) -> None:
     """Train the decoder alone and write the codecs to `out`: latents keep their meaning.
 
-    With more noise on the latents than a codec's own training has, it learns to draw steady
-    pictures from what a sampler leaves behind.
+    With more noise on the latents than a codec's own training has, and changes of the error from
+    frame to frame weighed too, it learns to draw steady pictures from what a sampler leaves behind.
     """
     codecs = load_codecs(codecs_path)
     weights = Path(out).with_suffix(".video.safetensors")
@@ -115,7 +116,7 @@ def tune_video_decoder(
     codecs.video.encoder.requires_grad_(False)
     codecs.video.decoder.requires_grad_(True)
     sample = _video_batches(clip_paths(dataset_root, "train"), batch, crop, 4 * (latents - 1) + 1)
-    loss = partial(video_loss, latent_noise=latent_noise)
+    loss = partial(video_loss, latent_noise=latent_noise, flicker_weight=flicker_weight)
     save_codecs(out, _train(codecs.video, loss, sample, run, compiled), codecs.audio, codecs.stats)
 
 
