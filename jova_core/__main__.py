@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from . import __version__
 from .commands import codecs, data, evaluate, generate, train
 from .commands.console import note
+from .commands.settings_file import expand
 from .config import JoVAError
 
 COMMANDS = {
@@ -26,8 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (add_options, _, words) in COMMANDS.items():
         add_options(commands.add_parser(name, help=words))
-    options = parser.parse_args(arguments)
     try:
+        options = parser.parse_args(expand(sys.argv[1:] if arguments is None else arguments))
         COMMANDS[options.command][1](options)
     except JoVAError as error:
         note(str(error))

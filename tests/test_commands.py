@@ -226,6 +226,8 @@ def test_wrong_training_settings(tmp_path, capsys):
         (["--optimizer", "magic"], "adamw, muon"),
         (["--batch", "0"], "at least 1"),
         (["--preset", "huge"], "mini"),
+        (["--lora", "--lora-rank", "0"], "rank"),
+        (["--lora", "--lora-video-layers", "attn"], "qkv, proj"),
         ([], "dataset.json"),
     ):
         assert main(["train", str(tmp_path), str(tmp_path / "run"), *options]) == 2

@@ -22,6 +22,7 @@ from ..media import (
     read_video,
     write_clip,
 )
+from ..model.lora import load_lora, merge_lora
 from ..pipeline import (
     MAX_SECONDS,
     Clip,
@@ -62,6 +63,8 @@ def add_options(parser: ArgumentParser) -> None:
     add("--scale", type=int, default=4, help="enlarge for viewing (default 4); not with --video")
     add("--checkpoint", type=Path, help="another JoVA checkpoint than the bundled mini")
     add("--codecs", type=Path, help="other codecs than the bundled ones")
+    add("--lora", type=Path, help="a LoRA that `jova train --lora` wrote")
+    add("--lora-strength", type=float, default=1.0, help="0 leaves the model as it is")
 
 
 def run(options: Namespace) -> None:
@@ -77,6 +80,8 @@ def run(options: Namespace) -> None:
     )
     _check_output(options)
     pipeline = load_pipeline(options.checkpoint, options.codecs)
+    if options.lora is not None:
+        merge_lora(pipeline.model, load_lora(options.lora), options.lora_strength)
     unknown = describe_unknown(prompt, pipeline.vocabulary)
     if unknown:
         note(unknown)

@@ -1,4 +1,4 @@
-"""`jova train`: train a JoVA on an encoded data set."""
+"""`jova train`: train a JoVA, or a LoRA for one, on an encoded data set."""
 
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
@@ -11,7 +11,9 @@ from ..codecs.checkpoint import load_codecs
 from ..config import PRESETS, JoVAConfig, JoVAError
 from ..minidata.vocabulary import published_vocabulary
 from ..model.checkpoint import load_jova
-from ..pipeline import MINI_CODECS
+from ..model.lora import LAYERS, BranchLoRA, LoRAConfig
+from ..pipeline import MINI, MINI_CODECS
+from ..prompt import Vocabulary
 from ..training.loop import train
 from ..training.settings import TrainSettings
 from .console import note, result
@@ -51,11 +53,29 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, help="save and stop after this time")
     add_threads(parser)
     parser.add_argument("--no-compile", action="store_true", help="run without torch.compile")
+    words = "compute blocks again in the backward pass: slower, much less memory"
+    parser.add_argument("--gradient-checkpointing", action="store_true", help=words)
     hints, defaults = get_type_hints(TrainSettings), TrainSettings()
     for name, words in _OPTIONS.items():
         kind = hints[name] if hints[name] in (int, float) else str
         text = f"{words} (default {getattr(defaults, name)})"
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help=text)
+
+    _add_lora_options(parser)
+
+
+def _add_lora_options(parser: ArgumentParser) -> None:
+    defaults = LoRAConfig()
+    group = parser.add_argument_group("LoRA, on top of --init-from (default: the bundled mini)")
+    add = group.add_argument
+    add("--lora", action="store_true", help="train a LoRA instead of all weights")
+    add("--lora-rank", type=int, default=defaults.rank, help=f"default {defaults.rank}")
+    add("--lora-alpha", type=float, default=defaults.alpha, help=f"default {defaults.alpha:g}")
+    for name in ("audio", "video"):
+        branch: BranchLoRA = getattr(defaults, name)
+        layers = ",".join(branch.layers)
+        add(f"--lora-{name}-layers", default=layers, help=f"of {','.join(LAYERS)} ({layers})")
+        add(f"--lora-{name}-strength", type=float, default=1.0, help="share of alpha; 0: none")
 
 
 def run(options: Namespace) -> None:
@@ -64,13 +84,21 @@ def run(options: Namespace) -> None:
     if options.minutes is not None and not options.minutes > 0:
         raise JoVAError(f"--minutes is {options.minutes:g}; give a time above 0.")
     chosen = {n: getattr(options, n) for n in _OPTIONS if getattr(options, n) is not None}
-    settings = TrainSettings(**chosen, compile=not options.no_compile)
-    if options.init_from is not None:
+    settings = TrainSettings(
+        **chosen,
+        compile=not options.no_compile,
+        gradient_checkpointing=options.gradient_checkpointing,
+    )
+    lora = _lora(options) if options.lora else None
+    init_from = options.init_from or (MINI if options.lora else None)
+    vocabulary = published_vocabulary()
+    if init_from is not None:
         if options.preset is not None or options.codecs is not None:
-            note(
-                "--init-from brings its own shape and statistics: --preset and --codecs do nothing."
-            )
-        config = load_jova(options.init_from).config
+            note("The start brings its own shape and statistics: --preset and --codecs do nothing.")
+        start = load_jova(init_from)
+        config = start.config
+        if lora is not None and "vocabulary" in start.notes:
+            vocabulary = Vocabulary.from_dict(start.notes["vocabulary"])
     else:
         config = _fresh_config(options)
     checkpoint = train(
@@ -78,12 +106,24 @@ def run(options: Namespace) -> None:
         options.out,
         config,
         settings,
-        published_vocabulary(),
-        init_from=options.init_from,
+        vocabulary,
+        lora=lora,
+        init_from=init_from,
         resume=options.resume,
         stop_after=None if options.minutes is None else 60 * options.minutes,
     )
     result(str(checkpoint))
+
+
+def _lora(options: Namespace) -> LoRAConfig:
+    branches = {
+        name: BranchLoRA(
+            layers=tuple(filter(None, getattr(options, f"lora_{name}_layers").split(","))),
+            strength=getattr(options, f"lora_{name}_strength"),
+        )
+        for name in ("audio", "video")
+    }
+    return LoRAConfig(rank=options.lora_rank, alpha=options.lora_alpha, **branches)
 
 
 def _fresh_config(options: Namespace) -> JoVAConfig:

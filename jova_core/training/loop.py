@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ..minidata.dataset import load_dataset
 from ..model.block import Attention, Block, RunBlock, StreamContext, call_block
 from ..model.checkpoint import load_jova, save_jova
 from ..model.jova import JoVA, initialise
+from ..model.lora import LoRAConfig, add_lora, save_lora
 from ..prompt import Vocabulary
 from .data import Batch, LatentSet
 from .loss import LossTerms, finite, flow_losses, time_bins
@@ -45,19 +47,21 @@ def train(
     settings: TrainSettings,
     vocabulary: Vocabulary,
     *,
+    lora: LoRAConfig | None = None,
     init_from: Path | None = None,
     resume: bool = False,
     stop_after: float | None = None,
 ) -> Path:
     """Train on the encoded data set `data`; log, state and checkpoint go to the folder `out`.
 
+    With `lora` only that is trained, on top of `init_from`, and written instead of a checkpoint.
     `resume` continues `out/state.safetensors` bit for bit; `init_from` starts from the weights of a
     checkpoint with a fresh optimiser. `stop_after` seconds the run saves its state and returns.
     Raises JoVAError for unusable data or files, and when the loss stops being a number.
     """
     started = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
-    state_path, checkpoint = out / "state.safetensors", out / "jova.safetensors"
+    state_path, checkpoint = out / "state.safetensors", out / _file_name(lora)
     if state_path.exists() and not resume:
         raise JoVAError(f"{out} already holds a run; continue it with --resume or name another.")
     dataset = load_dataset(data)
@@ -73,14 +77,26 @@ def train(
         start = load_jova(init_from)
         before = int(start.notes.get("samples", 0))
         model.load_state_dict({k: v.float() for k, v in start.tensors.items()})
+    if lora is not None:
+        add_lora(model, lora, settings.seed)
     # fp32 masters are what the optimiser moves; the network computes with a copy in `dtype`.
-    masters = {name: p.detach().clone() for name, p in model.named_parameters()}
+    masters = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
     average = {name: p.clone() for name, p in masters.items()}
     model = model.to(dtype)
     optimizers = make_optimizers(masters, settings)
     run = compiled_blocks() if settings.compile else call_block
+    run = checkpointed(run) if settings.gradient_checkpointing else run
 
-    fingerprint = settings_fingerprint(config, settings, vocabulary, init_from, latents.digest)
+    fingerprint = settings_fingerprint(
+        *(
+            config,
+            settings,
+            vocabulary,
+            init_from,
+            latents.digest,
+            *([] if lora is None else [lora]),
+        )
+    )
     step = 0
     if resume:
         state = load_state(state_path, fingerprint)
@@ -131,10 +147,8 @@ def train(
                 about = {"settings": asdict(settings), "step": step}
                 about["samples"] = before + step * settings.batch
                 about["vocabulary"] = vocabulary.to_dict()
-                weights = {k: v.bfloat16() for k, v in average.items()}
-                save_jova(checkpoint, weights, config, about)
-                if kept:
-                    save_jova(out / f"jova-{about['samples']}.safetensors", weights, config, about)
+                for path in (checkpoint, *([_kept(checkpoint, about)] if kept else [])):
+                    _save(path, average, config, lora, about)
                 tensors = gather(masters, average, optimizers)
                 save_state(
                     state_path, TrainState(step=step, fingerprint=fingerprint, tensors=tensors)
@@ -143,6 +157,28 @@ def train(
                 break
     bar.close()
     return checkpoint
+
+
+def _file_name(lora: LoRAConfig | None) -> str:
+    return "jova.safetensors" if lora is None else "lora.safetensors"
+
+
+def _kept(checkpoint: Path, about: dict[str, Any]) -> Path:
+    return checkpoint.with_name(f"{checkpoint.stem}-{about['samples']}.safetensors")
+
+
+def _save(
+    path: Path,
+    average: dict[str, Tensor],
+    config: JoVAConfig,
+    lora: LoRAConfig | None,
+    about: dict[str, Any],
+) -> None:
+    weights = {k: v.bfloat16() for k, v in average.items()}
+    if lora is None:
+        save_jova(path, weights, config, about)
+    else:
+        save_lora(path, weights, lora, about)
 
 
 def trim_log(path: Path, step: int) -> None:
@@ -174,6 +210,13 @@ def compiled_blocks() -> RunBlock:
         return block(x, contexts, attend)
 
     return lambda block, _place, x, contexts, attend: compiled(block, x, contexts, attend)
+
+
+def checkpointed(run: RunBlock) -> RunBlock:
+    """`run` keeping only what enters each block, whose inside is computed again for gradients."""
+    from torch.utils.checkpoint import checkpoint
+
+    return partial(checkpoint, run, use_reentrant=False)
 
 
 def losses(model: JoVA, batch: Batch, settings: TrainSettings, run: RunBlock) -> LossTerms:
@@ -225,16 +268,18 @@ def move_gradients(model: JoVA, masters: dict[str, Tensor], clip_norm: float) ->
     What a step does not use has none and stays: Muon would make a full step of its momentum.
     """
     for name, parameter in model.named_parameters():
-        grad = parameter.grad
-        masters[name].grad = None if grad is None else grad.float()
-        parameter.grad = None
+        if name in masters:
+            grad = parameter.grad
+            masters[name].grad = None if grad is None else grad.float()
+            parameter.grad = None
     return torch.nn.utils.clip_grad_norm_(list(masters.values()), clip_norm)
 
 
 def copy_into(model: JoVA, masters: dict[str, Tensor]) -> None:
     """The masters, rounded to the model's dtype."""
     with torch.no_grad():
-        torch._foreach_copy_([p for _, p in model.named_parameters()], list(masters.values()))
+        moved = [p for name, p in model.named_parameters() if name in masters]
+        torch._foreach_copy_(moved, list(masters.values()))
 
 
 def gather(

@@ -45,6 +45,7 @@ class TrainSettings:
     keep_every: int = 0  # steps between checkpoints that are kept for a curve; 0 keeps the last
     log_every: int = 10
     compile: bool = True
+    gradient_checkpointing: bool = False  # blocks run again in the backward pass: less memory
     dtype: Literal["bf16", "fp32"] = "bf16"
 
     def __post_init__(self) -> None:

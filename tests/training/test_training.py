@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from jova_core.config import PRESETS, JoVAError
 from jova_core.latents import latent_shapes
 from jova_core.model.checkpoint import load_jova
+from jova_core.model.lora import LoRAConfig, load_lora, merge_lora
 from jova_core.prompt import Vocabulary
 from jova_core.training.loop import train
 from jova_core.training.settings import TrainSettings
@@ -96,7 +97,8 @@ def log_of(folder: Path) -> dict[int, dict]:
 
 
 def run(data, out, **changes):
-    extra = {k: changes.pop(k) for k in ("resume", "init_from", "stop_after") if k in changes}
+    named = ("resume", "init_from", "stop_after", "lora")
+    extra = {k: changes.pop(k) for k in named if k in changes}
     return train(data, out, CONFIG, replace(SETTINGS, **changes), VOCABULARY, **extra)
 
 
@@ -183,3 +185,36 @@ def test_a_loss_that_is_no_number_stops_before_the_update(data, tmp_path):
     with pytest.raises(JoVAError, match="no number"):
         run(data, tmp_path, steps=50, mouth_weight=float("inf"))
     assert not (tmp_path / "jova.safetensors").exists()
+
+
+def test_a_lora_learns_on_a_frozen_network_and_resumes(data, tmp_path):
+    # A fresh network's gates are 0, so nothing inside its blocks could learn.
+    base = run(data, tmp_path / "base", steps=30, learning_rate=3e-3, checkpoint_every=30)
+    lora = LoRAConfig(rank=8, alpha=16)
+    about = {"steps": 100, "checkpoint_every": 100, "init_from": base, "lora": lora}
+    path = run(data, tmp_path / "lora", learning_rate=1e-2, **about)
+    run(data, tmp_path / "still", learning_rate=1e-9, **about)
+    assert path.name == "lora.safetensors"
+    learnt, still = (
+        sum(line["loss"] for step, line in log_of(tmp_path / name).items() if step > 50)
+        for name in ("lora", "still")
+    )
+    assert learnt < 0.995 * still
+    merge_lora(load_jova(base).model(), load_lora(path))
+
+    settings = {"steps": 6, "init_from": base, "lora": lora}
+    whole = load_file(run(data, tmp_path / "whole", **settings))
+    run(data, tmp_path / "parts", stop_after=0, **settings)
+    parts = load_file(run(data, tmp_path / "parts", resume=True, **settings))
+    assert whole.keys() == parts.keys()
+    assert all(torch.equal(whole[k], parts[k]) for k in whole)
+    with pytest.raises(JoVAError, match="other settings"):
+        run(data, tmp_path / "parts", resume=True, **(settings | {"lora": LoRAConfig(rank=2)}))
+
+
+def test_gradient_checkpointing_changes_nothing_but_the_memory(data, tmp_path):
+    files = [
+        load_file(run(data, tmp_path / str(kept), steps=3, gradient_checkpointing=kept))
+        for kept in (False, True)
+    ]
+    assert all(torch.equal(files[0][name], files[1][name]) for name in files[0])
