@@ -1,4 +1,4 @@
-"""`jova data`: render the mini data set, and encode it for training."""
+"""`jova data`: render the mini data set; encode it, or a user's clips, for training."""
 
 import os
 from argparse import ArgumentParser, Namespace
@@ -6,11 +6,20 @@ from pathlib import Path
 
 from ..codecs.checkpoint import load_codecs
 from ..minidata.dataset import load_dataset, make_mini
+from ..model.checkpoint import load_jova
 from ..mouth.cache import cache_masks
 from ..mouth.landmarks import find_landmarker
-from ..pipeline import MINI_CODECS
+from ..pipeline import MINI, MINI_CODECS
 from ..training.data import MASKS, encode_dataset
-from .console import Bar, result
+from ..training.encode import EncodeRules, encode_clips
+from ..training.manifest import read_manifest
+from .console import Bar, note, result
+
+_RULES = {
+    "min_seconds": "shorter clips are refused",
+    "max_seconds": "of longer ones the beginning is used",
+    "min_face_share": "of the frames in which a face is found; clips with less are refused",
+}
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -24,9 +33,17 @@ def add_options(parser: ArgumentParser) -> None:
     make.add_argument("--seed", type=int, default=0)
     make.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     encode = actions.add_parser("encode", help="latents by the codecs, mouth masks by MediaPipe")
-    encode.add_argument("folder", type=Path)
+    words = "what make-mini wrote, a JSONL of clips, or a folder of videos with .txt prompts"
+    encode.add_argument("folder", type=Path, help=words)
+    encode.add_argument("--out", type=Path, help="for clips of yours (default: FOLDER_encoded)")
+    encode.add_argument("--checkpoint", type=Path, default=MINI, help="whose rates and size to use")
     encode.add_argument("--codecs", type=Path, default=MINI_CODECS)
     encode.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    rules = EncodeRules()
+    for name, words in _RULES.items():
+        default = getattr(rules, name)
+        text = f"{words} (default {default:g})"
+        encode.add_argument(f"--{name.replace('_', '-')}", type=float, default=default, help=text)
 
 
 def run(options: Namespace) -> None:
@@ -44,6 +61,9 @@ def run(options: Namespace) -> None:
             )
         result(f"{options.folder}: {len(dataset.clips)} clips")
         return
+    if options.folder.is_file() or not (options.folder / "dataset.json").exists():
+        _encode_own(options)
+        return
     dataset, codecs = load_dataset(options.folder), load_codecs(options.codecs)
     # What the second half needs is looked for before the first.
     find_landmarker()
@@ -52,3 +72,27 @@ def run(options: Namespace) -> None:
     with Bar("mouths", "clip") as progress:
         cache_masks(dataset, options.folder / MASKS, workers=options.workers, progress=progress)
     result(f"{options.folder}: latents and mouth masks of {len(dataset.clips)} clips")
+
+
+def _encode_own(options: Namespace) -> None:
+    """Encode a user's clips and say of each refused one why."""
+    rules = EncodeRules(**{name: getattr(options, name) for name in _RULES})
+    entries = read_manifest(options.folder)
+    out = options.out or options.folder.with_name(f"{options.folder.stem}_encoded")
+    config = load_jova(options.checkpoint).config
+    with Bar("encode", "clip") as progress:
+        outcomes = encode_clips(
+            entries,
+            out,
+            config,
+            options.codecs,
+            rules=rules,
+            workers=options.workers,
+            progress=progress,
+        )
+    for outcome in outcomes:
+        words = (outcome.reason and f"refused: {outcome.reason}", *outcome.notes)
+        if any(words):
+            note(f"{outcome.source}: {'; '.join(filter(None, words))}")
+    made = sum(outcome.clip is not None for outcome in outcomes)
+    result(f"{out}: {made} clips encoded, {len(outcomes) - made} refused")

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -20,10 +21,11 @@ from ..config import JoVAConfig, JoVAError
 from ..files import read_tensors, staged
 from ..flow.path import interpolate, velocity_target
 from ..latents import AVLatents, Conditioning, normalise
-from ..minidata.dataset import ClipInfo, Dataset, load_clip
+from ..minidata.dataset import Dataset, load_clip, load_dataset
 from ..prompt import Prompt
 from .sample import Draw, draw, stream_seed
 from .settings import TrainSettings
+from .shards import PATTERN, Encoded, read_encoded
 
 LATENTS, MASKS = "latents.safetensors", "masks.safetensors"
 
@@ -51,11 +53,34 @@ def encode_dataset(
     return path
 
 
+def read_training(root: Path) -> Encoded:
+    """The training clips of an encoded folder: of the mini's own data set, or a user's shards.
+
+    Raises JoVAError where there are none, or not all of them are encoded.
+    """
+    if not (root / "dataset.json").is_file() and any(root.glob(PATTERN)):
+        return read_encoded(root)
+    clips = tuple(info for info in load_dataset(root).clips if info.split == "train")
+    if not clips:
+        raise JoVAError(f"{root} holds no training clips; render them with `jova data make-mini`.")
+    wanted = "a folder that `jova data encode` filled"
+    latents, about = read_tensors(root / LATENTS, "latents", wanted)
+    masks, _ = read_tensors(root / MASKS, "mouth mask", wanted)
+    missing = [i.id for i in clips if f"{i.id}.video" not in latents or i.id not in masks]
+    if missing:
+        raise JoVAError(
+            f"The latents in {root} are not those to train on ({len(missing)} clips are missing); "
+            "run `jova data encode` again."
+        )
+    stats = LatentStats.from_json(about.get("stats", ""))
+    return Encoded(clips=clips, latents=latents, masks=masks, stats=stats)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Bucket:
     """All training clips of one length: normalised latents in bf16 and mouth masks."""
 
-    clips: tuple[ClipInfo, ...]
+    clips: tuple[Any, ...]
     video: Tensor  # [n, C, T, h, w]
     audio: Tensor  # [n, C_a, L]
     mouth: Tensor  # uint8 [n, T, h, w]
@@ -83,29 +108,19 @@ class Batch:
 class LatentSet:
     """Training clips by length; a batch is the same however often it is asked for."""
 
-    def __init__(self, root: Path, clips: tuple[ClipInfo, ...], config: JoVAConfig) -> None:
-        groups = defaultdict(list)
-        for info in clips:
-            groups[info.frames].append(info)
-        if not groups:
+    def __init__(self, encoded: Encoded, config: JoVAConfig) -> None:
+        if not encoded.stats.fit(config):
             raise JoVAError(
-                f"{root} holds no training clips; render them with `jova data make-mini`."
-            )
-        wanted = "a folder that `jova data encode` filled"
-        latents, about = read_tensors(root / LATENTS, "latents", wanted)
-        masks, _ = read_tensors(root / MASKS, "mouth mask", wanted)
-        missing = [i.id for i in clips if f"{i.id}.video" not in latents or i.id not in masks]
-        stats = LatentStats.from_json(about.get("stats", ""))
-        if missing or not stats.fit(config):
-            reason = f"{len(missing)} clips are missing" if missing else "other codecs made them"
-            raise JoVAError(
-                f"The latents in {root} are not those to train on ({reason}); run "
+                "The latents are not those to train on (other codecs made them); run "
                 "`jova data encode` again with the codecs of this checkpoint."
             )
+        groups = defaultdict(list)
+        for info in encoded.clips:
+            groups[info.frames].append(info)
         self.buckets = [
-            _load_bucket(tuple(groups[frames]), latents, masks, config) for frames in sorted(groups)
+            _load_bucket(tuple(groups[frames]), encoded, config) for frames in sorted(groups)
         ]
-        self.digest = _digest(clips, self.buckets)
+        self.digest = _digest(encoded.clips, self.buckets)
 
     def batch(
         self, first: int, settings: TrainSettings, encoder: MiniTextEncoder, dtype: torch.dtype
@@ -130,28 +145,23 @@ class LatentSet:
         return _voice_alone(whole) if alone else whole
 
 
-def _digest(clips: tuple[ClipInfo, ...], buckets: list[Bucket]) -> str:
+def _digest(clips: tuple[Any, ...], buckets: list[Bucket]) -> str:
     """What a run was trained on, for its fingerprint: every caption, and sums of the latents."""
     sums = [float(bucket.video.double().sum() + bucket.audio.double().sum()) for bucket in buckets]
     return hashlib.sha256(repr((clips, sums)).encode()).hexdigest()[:12]
 
 
-def _load_bucket(
-    clips: tuple[ClipInfo, ...],
-    latents: dict[str, Tensor],
-    mouths: dict[str, Tensor],
-    config: JoVAConfig,
-) -> Bucket:
+def _load_bucket(clips: tuple[Any, ...], encoded: Encoded, config: JoVAConfig) -> Bucket:
     raw = AVLatents(
-        video=torch.stack([latents[f"{info.id}.video"] for info in clips]).float(),
-        audio=torch.stack([latents[f"{info.id}.audio"] for info in clips]).float(),
+        video=torch.stack([encoded.latents[f"{info.id}.video"] for info in clips]).float(),
+        audio=torch.stack([encoded.latents[f"{info.id}.audio"] for info in clips]).float(),
     )
     scaled = normalise(config, raw).map(lambda x: x.bfloat16())
-    masks = torch.stack([mouths[info.id] for info in clips])
+    masks = torch.stack([encoded.masks[info.id] for info in clips])
     return Bucket(clips=clips, video=scaled.video, audio=scaled.audio, mouth=masks)
 
 
-def _text(encoder: MiniTextEncoder, info: ClipInfo, sample: Draw) -> Tensor:
+def _text(encoder: MiniTextEncoder, info: Any, sample: Draw) -> Tensor:
     parts = (info.video_caption, info.audio_caption, info.transcript)
     kept = [part if keep else "" for part, keep in zip(parts, sample.keep, strict=True)]
     prompt = Prompt(video_caption=kept[0], audio_caption=kept[1], transcript=kept[2])

@@ -16,13 +16,12 @@ from torch.optim import Optimizer
 from ..codecs.text import MiniTextEncoder
 from ..config import JoVAConfig, JoVAError
 from ..files import staged
-from ..minidata.dataset import load_dataset
 from ..model.block import Attention, Block, RunBlock, StreamContext, call_block
 from ..model.checkpoint import load_jova, save_jova
 from ..model.jova import JoVA, initialise
 from ..model.lora import LoRAConfig, add_lora, save_lora
 from ..prompt import Vocabulary
-from .data import Batch, LatentSet
+from .data import Batch, LatentSet, read_training
 from .loss import LossTerms, finite, flow_losses, time_bins
 from .muon import Muon
 from .settings import TrainSettings
@@ -64,9 +63,7 @@ def train(
     state_path, checkpoint = out / "state.safetensors", out / _file_name(lora)
     if state_path.exists() and not resume:
         raise JoVAError(f"{out} already holds a run; continue it with --resume or name another.")
-    dataset = load_dataset(data)
-    clips = tuple(info for info in dataset.clips if info.split == "train")
-    latents = LatentSet(data, clips, config)
+    latents = LatentSet(read_training(data), config)
     encoder = MiniTextEncoder.of(config, vocabulary)
 
     dtype = DTYPES[settings.dtype]

@@ -1,6 +1,7 @@
 """Encoding a data set and drawing batches from it."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from jova_core.minidata.dataset import load_dataset
 from jova_core.minidata.vocabulary import published_vocabulary
 from jova_core.model.block import call_block
 from jova_core.model.jova import JoVA
-from jova_core.training.data import LatentSet, encode_dataset
+from jova_core.training.data import LatentSet, encode_dataset, read_training
 from jova_core.training.loop import losses
 from jova_core.training.settings import Tasks, TrainSettings
 
@@ -82,7 +83,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def latents(root):
-    return LatentSet(root, load_dataset(root).clips, CONFIG)
+    return LatentSet(read_training(root), CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -142,8 +143,9 @@ def test_dropping_the_whole_prompt_gives_the_empty_one(latents, encoder):
 
 
 def test_missing_latents_say_what_to_run(root, tmp_path):
+    shutil.copy(root / "dataset.json", tmp_path)
     with pytest.raises(JoVAError, match="jova data encode"):
-        LatentSet(tmp_path, load_dataset(root).clips, CONFIG)
+        read_training(tmp_path)
 
 
 def test_latents_are_normalised_by_the_config(root, latents):
@@ -156,7 +158,7 @@ def test_latents_are_normalised_by_the_config(root, latents):
 def test_latents_of_other_codecs_are_refused(root):
     other = replace(CONFIG, video=replace(CONFIG.video, mean=(1.0,) * 16))
     with pytest.raises(JoVAError, match="other codecs"):
-        LatentSet(root, load_dataset(root).clips, other)
+        LatentSet(read_training(root), other)
 
 
 def test_a_step_of_the_voice_alone_has_no_pictures_and_no_given_voice(latents, encoder):

@@ -1,0 +1,213 @@
+"""A user's clips → latents and mouth masks: in parallel, resumable, with a reason for each refusal.
+
+Legend: F frames, T video latents, h and w latent rows and columns, N samples.
+"""
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..codecs.checkpoint import MiniCodecs, load_codecs
+from ..codecs.pixels import to_video
+from ..config import JoVAConfig, JoVAError
+from ..media import PICTURE_SUFFIXES, fit_image, probe, read_audio, read_image, read_video
+from ..mouth.landmarks import LipDetector, find_landmarker
+from ..mouth.masks import latent_mask
+from ..timeline import Timeline
+from .manifest import Entry
+from .shards import Outcome, TrainingClip, read_outcomes, write_shard
+
+BATCH = 8  # clips a job and a shard: what a run that is cut off may lose
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodeRules:
+    """What is taken. All values are ours."""
+
+    min_seconds: float = 1.0
+    max_seconds: float = 4.0  # of a longer clip only the beginning is used
+    min_fps_share: float = 0.5  # of the model's rate
+    min_face_share: float = 0.5  # of the frames looked at
+    silence: float = 1e-3  # RMS below -60 dBFS
+    look_every: int = 2  # frames between two looks at the face
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_seconds <= self.max_seconds:
+            raise JoVAError(
+                f"Clips of {self.min_seconds:g} to {self.max_seconds:g} s are asked for; give a "
+                "least length above 0 and a greatest one not below it."
+            )
+
+
+class RejectedError(Exception):
+    """A clip that cannot be trained on; its text is the reason."""
+
+
+def encode_clips(
+    entries: Sequence[Entry],
+    out: Path,
+    config: JoVAConfig,
+    codecs_path: Path,
+    *,
+    rules: EncodeRules | None = None,
+    workers: int = 2,
+    model_path: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Outcome]:
+    """Encode into shards in `out` what is not there yet; returns what became of every entry.
+
+    `config` gives rates and picture size. An entry that was done or refused before, and whose files
+    are unchanged, is not looked at again. Raises JoVAError for an unusable folder or model file.
+    """
+    if workers < 1:
+        raise JoVAError(f"{workers} workers cannot encode; give 1 or more.")
+    model, codecs = find_landmarker(model_path), load_codecs(codecs_path)
+    out.mkdir(parents=True, exist_ok=True)
+    done = read_outcomes(out)
+    keys = {entry.key(): entry for entry in entries}
+    waiting = [(key, entry) for key, entry in keys.items() if key not in done]
+    jobs = [waiting[i : i + BATCH] for i in range(0, len(waiting), BATCH)]
+    job = partial(_encode_batch, config, codecs_path, rules or EncodeRules(), model)
+    count = len(keys) - len(waiting)
+    # A forked child would inherit MediaPipe's and torch's threads half alive.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, max(1, len(jobs))), mp_context=context) as pool:
+        for tensors, outcomes in pool.map(job, jobs):
+            write_shard(out, tensors, outcomes, codecs.stats)
+            done |= {outcome.id: outcome for outcome in outcomes}
+            count += len(outcomes)
+            if progress is not None:
+                progress(count, len(keys))
+    return [done[key] for key in keys]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipEncoder:
+    """What every clip of one job is read and encoded with."""
+
+    config: JoVAConfig
+    codecs: MiniCodecs
+    detector: LipDetector
+    rules: EncodeRules
+
+    @property
+    def line(self) -> Timeline:
+        """The model's rates."""
+        return Timeline.of(self.config)
+
+    def encode(self, entry: Entry) -> tuple[dict[str, Tensor], int, list[str]]:
+        """`video` [C, T, h, w] and `audio` [C, L] in bf16, `mouth` uint8 [T, h, w]; F; notes.
+
+        Raises RejectedError with the reason.
+        """
+        notes: list[str] = []
+        if not (entry.video_caption or entry.audio_caption or entry.transcript):
+            raise RejectedError("it has no caption")
+        try:
+            frames = self._frames(entry, notes)
+            sound = self._sound(entry, len(frames))
+            mouth = self._mouth(entry, frames, notes)
+        except JoVAError as error:
+            raise RejectedError(str(error)) from error
+        with torch.inference_mode():
+            video = self.codecs.video.encode(to_video(frames))[0].bfloat16()
+            audio = self.codecs.audio.encode(sound[None])[0].bfloat16()
+        return {"video": video, "audio": audio, "mouth": mouth.byte()}, len(frames), notes
+
+    def _frames(self, entry: Entry, notes: list[str]) -> Tensor:
+        line, rules, info = self.line, self.rules, probe(entry.video).video
+        if info is None:
+            raise RejectedError("it has no pictures")
+        if info.fps < Fraction(rules.min_fps_share) * line.fps:
+            rate = f"{float(info.fps):.3g} frames/s"
+            raise RejectedError(f"its {rate} are too few for the model's {float(line.fps):g}")
+        frames = read_video(
+            entry.video,
+            fps=line.fps,
+            max_frames=line.legal_frames(rules.max_seconds),
+            height=self.config.video.height,
+            width=self.config.video.width,
+        )
+        frames = frames[: (len(frames) - 1) // line.temporal_ratio * line.temporal_ratio + 1]
+        there, used = float(info.seconds), float(line.seconds(len(frames)))
+        if used < rules.min_seconds:
+            raise RejectedError(f"it lasts {there:.2f} s, less than {rules.min_seconds:g} s")
+        if there > used + 1:
+            notes.append(f"the first {used:.2f} s of {there:.2f} s are used")
+        return frames
+
+    def _sound(self, entry: Entry, frames: int) -> Tensor:
+        if entry.audio is None and probe(entry.video).audio is None:
+            raise RejectedError("it has no sound")
+        sound = read_audio(entry.audio or entry.video, self.line.sample_rate)
+        samples = self.line.audio_samples(frames)
+        sound = torch.nn.functional.pad(sound[:samples], (0, max(0, samples - len(sound))))
+        if float(sound.square().mean().sqrt()) < self.rules.silence:
+            raise RejectedError("its sound is silent")
+        return sound
+
+    def _mouth(self, entry: Entry, frames: Tensor, notes: list[str]) -> Tensor:
+        """Mask [T, h, w], from the entry's own film or picture, or from the face that is found."""
+        if entry.mouth is not None:
+            return _drawn_mask(entry.mouth, self.config, len(frames))
+        every = self.rules.look_every
+        track = self.detector.detect(frames, every=every)
+        looked = {*range(0, len(frames), every), len(frames) - 1}
+        share = float(track.measured.sum()) / len(looked)
+        if share < self.rules.min_face_share:
+            raise RejectedError(f"a face was found in {share:.0%} of the frames")
+        if not track.found.all():
+            notes.append(f"no mouth in {int((~track.found).sum())} of {len(frames)} frames")
+        height, width = self.config.video.height, self.config.video.width
+        return latent_mask(track.boxes, track.found, height=height, width=width)
+
+
+def _drawn_mask(path: Path, config: JoVAConfig, frames: int) -> Tensor:
+    """White where the mouth is → mask [T, h, w] of every latent that touches it."""
+    height, width = config.video.height, config.video.width
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        film = fit_image(read_image(path), height, width).expand(frames, -1, -1, -1)
+    else:
+        film = read_video(path, fps=config.video.fps, max_frames=frames, height=height, width=width)
+        film = torch.cat([film, film[-1:].expand(frames - len(film), -1, -1, -1)])
+    white = (film.float().mean(dim=-1) > 127).float()
+    cells = torch.nn.functional.max_pool2d(white[:, None], config.video.spatial_ratio)[:, 0]
+    rest = cells[1:].unflatten(0, (-1, config.video.temporal_ratio)).amax(dim=1)
+    return torch.cat([cells[:1], rest]) if frames > 1 else cells
+
+
+def _encode_batch(
+    config: JoVAConfig,
+    codecs_path: Path,
+    rules: EncodeRules,
+    model: Path,
+    batch: Sequence[tuple[str, Entry]],
+) -> tuple[dict[str, Tensor], list[Outcome]]:
+    torch.set_num_threads(1)
+    codecs, tensors, outcomes = load_codecs(codecs_path), {}, []
+    with LipDetector(model) as detector:
+        encoder = ClipEncoder(config=config, codecs=codecs, detector=detector, rules=rules)
+        for key, entry in batch:
+            about = {"id": key, "source": str(entry.video)}
+            try:
+                made, frames, notes = encoder.encode(entry)
+            except RejectedError as reason:
+                outcomes.append(Outcome(**about, reason=str(reason)))
+                continue
+            tensors |= {f"{key}.{name}": value for name, value in made.items()}
+            clip = TrainingClip(
+                id=key,
+                frames=frames,
+                video_caption=entry.video_caption,
+                audio_caption=entry.audio_caption,
+                transcript=entry.transcript,
+            )
+            outcomes.append(Outcome(**about, clip=clip, notes=tuple(notes)))
+    return tensors, outcomes
