@@ -49,6 +49,7 @@ LIP_COLOURS: dict[str, Colour] = {
     "dark": (190, 92, 94),
 }
 IRIS_COLOURS: tuple[Colour, ...] = ((92, 58, 34), (60, 104, 168), (62, 122, 82), (84, 92, 104))
+HAT_COLOUR: Colour = (244, 128, 24)  # of no hair, shirt or background
 HAIR_STYLES = ("short", "parted", "bob", "long", "curly", "spiky")
 
 
@@ -69,6 +70,7 @@ class Character:
     mouth_width: float
     brow_weight: float
     collar: int
+    hat: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +159,8 @@ def render(character: Character, state: FrameState) -> Picture:
     shapes.draw_head(draw, head, character.face_width, jaw, skin)
     shapes.draw_eyes(draw, head, skin, character.iris, blink=state.blink, gaze=state.gaze)
     hair_styles.draw_front_hair(draw, head, character.hair_style, character.face_width, hair)
+    if character.hat:
+        hair_styles.draw_hat(draw, head, character.face_width, HAT_COLOUR)
     brow = mix(hair, (30, 20, 16), 0.45)
     shapes.draw_brows(draw, head, brow, character.brow_weight, state.brow)
     mouth = shapes.mouth_outline(

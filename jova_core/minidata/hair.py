@@ -1,4 +1,4 @@
-"""The hair styles of the characters: what lies behind the face and what falls over it."""
+"""Hair styles and a hat: what lies behind the face and what falls over it."""
 
 import math
 from typing import TYPE_CHECKING
@@ -39,6 +39,14 @@ def draw_front_hair(
     draw.polygon(pose.canvas(widen(shine, width)), fill=mix(colour, (255, 255, 255), 0.22))
 
 
+def draw_hat(draw: "ImageDraw", pose: Pose, width: float, colour: Colour) -> None:
+    """A round hat with a darker brim, over the hair."""
+    draw.polygon(pose.canvas(widen(cached_smooth(_HAT), width)), fill=colour)
+    brim = widen(ellipse(0, -20, 33, 4.2), width)
+    draw.polygon(pose.canvas(brim), fill=mix(colour, (0, 0, 0), 0.25))
+
+
+_HAT = mirrored(((0, -45), (14, -43), (25, -34), (28, -22), (20, -19), (0, -18)))
 _CURLS = tuple(
     (28 * math.sin(a), -12 - 25 * math.cos(a), 8.0)
     for a in (-1.2, -0.9, -0.6, -0.3, 0.0, 0.3, 0.6, 0.9, 1.2, -1.6, 1.6)

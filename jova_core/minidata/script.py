@@ -50,7 +50,13 @@ class Script:
     phonemes: list[Phoneme]
 
 
-def write_script(rng: np.random.Generator, bank: Bank, held_out: HeldOut, split: Split) -> Script:
+def write_script(
+    rng: np.random.Generator,
+    bank: Bank,
+    held_out: HeldOut,
+    split: Split,
+    voices: tuple[str, ...] = VOICES,
+) -> Script:
     """Draws a clip of a split: train has no held-out pair, heldout has, unseen has other words."""
     hair, background = _pick_look(rng, held_out, held=split == "heldout")
     drawn_shirt = SHIRTS[rng.integers(len(SHIRTS))]
@@ -60,7 +66,7 @@ def write_script(rng: np.random.Generator, bank: Bank, held_out: HeldOut, split:
         "shirt": None if rng.random() < NO_SHIRT_SHARE else drawn_shirt,
         "background": background,
     }
-    voice = VOICES[rng.integers(len(VOICES))]
+    voice = voices[rng.integers(len(voices))]
     count = 1 + int(rng.choice(len(WORD_COUNT_SHARES), p=WORD_COUNT_SHARES))
     words = _pick_words(rng, held_out, count, split)
     spoken = [bank[word, voice, int(rng.integers(len(PROSODY)))] for word in words]

@@ -26,6 +26,7 @@ CHARS_UTF8 = 1
 PROSODY = ((0, 1.0), (5, 0.94), (-4, 1.06), (2, 1.0))
 SILENCE_LEVEL = 0.012
 FADE_SECONDS = 0.006
+NEW_VOICE = "newcomer"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,8 @@ VOICE_SPECS = {
     "clear": VoiceSpec(name="en-us+f2", pitch=46, pitch_range=50, rate=158),
     "soft": VoiceSpec(name="en-us+f5", pitch=60, pitch_range=40, rate=140),
     "high": VoiceSpec(name="en-us+f4", pitch=88, pitch_range=55, rate=162),
+    # Of nobody in the data set: for showing that a LoRA learns a new speaker.
+    NEW_VOICE: VoiceSpec(name="en-us+m8", pitch=70, pitch_range=25, rate=150),
 }
 
 
