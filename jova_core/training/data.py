@@ -6,7 +6,7 @@ Legend: B batch, C channels, T latent frames, h w latent rows and columns, L aud
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,10 @@ class Batch:
     sigma_video: Tensor  # [B], for the log
     sigma_audio: Tensor
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on another device."""
+        return _to(self, device)
+
 
 class LatentSet:
     """Training clips by length; a batch is the same however often it is asked for."""
@@ -123,20 +127,26 @@ class LatentSet:
         self.digest = _digest(encoded.clips, self.buckets)
 
     def batch(
-        self, first: int, settings: TrainSettings, encoder: MiniTextEncoder, dtype: torch.dtype
+        self,
+        first: int,
+        settings: TrainSettings,
+        encoder: MiniTextEncoder,
+        dtype: torch.dtype,
+        *,
+        share: slice = slice(None),
     ) -> Batch:
-        """The batch whose first sample has the global number `first`.
+        """The batch whose first sample has the global number `first`, or a share of its samples.
 
         Its clips are of one length, chosen by how many there are and how fast they are to train.
         """
         generator = torch.Generator("cpu").manual_seed(stream_seed(settings.seed, first, "order"))
         sizes = torch.tensor([len(b.clips) / b.video.shape[2] for b in self.buckets])
         bucket = self.buckets[int(torch.multinomial(sizes, 1, generator=generator))]
-        rows = torch.randint(len(bucket.clips), (settings.batch,), generator=generator)
+        rows = torch.randint(len(bucket.clips), (settings.batch,), generator=generator)[share]
         alone = bool(torch.rand(1, generator=generator) < settings.audio_alone)
         draws = [
             draw(settings, first + i, bucket.video.shape[1:], bucket.audio.shape[1:])
-            for i in range(settings.batch)
+            for i in range(settings.batch)[share]
         ]
         if alone:  # then no voice is given, since nothing else would be learnt
             draws = [replace(d, sigma_audio=max(d.sigma_audio, d.sigma_video)) for d in draws]
@@ -219,3 +229,15 @@ def _assemble(
         sigma_video=sigma_video,
         sigma_audio=sigma_audio,
     )
+
+
+def _to(value: Any, device: torch.device) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, tuple):
+        return tuple(_to(part, device) for part in value)
+    if is_dataclass(value):
+        return replace(
+            value, **{f.name: _to(getattr(value, f.name), device) for f in fields(value)}
+        )
+    return value

@@ -2,12 +2,12 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from ..codecs.text import MiniTextEncoder
 from ..config import JoVAConfig, JoVAError
 from ..files import staged
+from ..latents import AVLatents
 from ..model.block import Attention, Block, RunBlock, StreamContext, call_block
 from ..model.checkpoint import load_jova, save_jova
 from ..model.jova import JoVA, initialise
@@ -24,6 +25,7 @@ from ..prompt import Vocabulary
 from .data import Batch, LatentSet, read_training
 from .loss import LossTerms, finite, flow_losses, time_bins
 from .muon import Muon
+from .processes import Processes
 from .settings import TrainSettings
 from .state import (
     TrainState,
@@ -59,6 +61,7 @@ def train(
     Raises JoVAError for unusable data or files, and when the loss stops being a number.
     """
     started = time.monotonic()
+    processes = Processes.join()
     out.mkdir(parents=True, exist_ok=True)
     state_path, checkpoint = out / "state.safetensors", out / _file_name(lora)
     if state_path.exists() and not resume:
@@ -67,48 +70,45 @@ def train(
     encoder = MiniTextEncoder.of(config, vocabulary)
 
     dtype = DTYPES[settings.dtype]
-    model = JoVA(config)
-    initialise(model, settings.seed)
-    before = 0
-    if init_from is not None:
-        start = load_jova(init_from)
-        before = int(start.notes.get("samples", 0))
-        model.load_state_dict({k: v.float() for k, v in start.tensors.items()})
-    if lora is not None:
-        add_lora(model, lora, settings.seed)
+    model, before = start_model(config, settings, lora, init_from)
     # fp32 masters are what the optimiser moves; the network computes with a copy in `dtype`.
+    model.to(processes.device)
     masters = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
     average = {name: p.clone() for name, p in masters.items()}
-    model = model.to(dtype)
+    model = model.to(processes.device, dtype)
+    network = processes.wrap(model)
     optimizers = make_optimizers(masters, settings)
     run = compiled_blocks() if settings.compile else call_block
     run = checkpointed(run) if settings.gradient_checkpointing else run
 
     fingerprint = settings_fingerprint(
-        *(
-            config,
-            settings,
-            vocabulary,
-            init_from,
-            latents.digest,
-            *([] if lora is None else [lora]),
-        )
+        config, settings, vocabulary, init_from, latents.digest, lora
     )
     step = 0
     if resume:
         state = load_state(state_path, fingerprint)
         step = state.step
         restore(state, masters, average, optimizers)
-        trim_log(out / "log.jsonl", step)
+        trim_log(out / "log.jsonl", step, processes)
     copy_into(model, masters)
+    share = processes.share(settings.batch)
+    processes.wait()
 
     from tqdm import tqdm
 
-    bar = tqdm(total=settings.steps, initial=step, unit="step", smoothing=0.05)
+    bar = tqdm(
+        total=settings.steps,
+        initial=step,
+        unit="step",
+        smoothing=0.05,
+        disable=not processes.first,
+    )
     with (out / "log.jsonl").open("a", encoding="utf-8") as log:
         while step < settings.steps:
-            batch = latents.batch(before + step * settings.batch, settings, encoder, dtype)
-            terms = losses(model, batch, settings, run)
+            first = before + step * settings.batch
+            batch = latents.batch(first, settings, encoder, dtype, share=share)
+            batch = batch.to(processes.device)
+            terms = losses(network, batch, settings, run)
             loss = terms.total(settings.audio_weight)
             loss.backward()
             norm = move_gradients(model, masters, settings.clip_norm)
@@ -129,18 +129,18 @@ def train(
 
             if step % settings.log_every == 0 or step == 1:
                 line = {"step": step, "samples": before + step * settings.batch}
-                line |= describe(batch, terms, loss, norm)
+                line |= describe(batch, terms, norm, settings, processes)
                 line |= {
                     "learning_rate": settings.rate(step - 1),
                     "seconds": time.monotonic() - started,
                 }
-                log.write(json.dumps(line) + "\n")
-                log.flush()
+                write_line(log, line, processes)
                 bar.set_postfix(loss=line["loss"], refresh=False)
-            timed_out = stop_after is not None and time.monotonic() - started > stop_after
+            late = stop_after is not None and time.monotonic() - started > stop_after
+            timed_out = stop_after is not None and processes.any(late)
             kept = settings.keep_every > 0 and step % settings.keep_every == 0
             due = step % settings.checkpoint_every == 0 or step == settings.steps
-            if due or kept or timed_out:
+            if processes.first and (due or kept or timed_out):
                 about = {"settings": asdict(settings), "step": step}
                 about["samples"] = before + step * settings.batch
                 about["vocabulary"] = vocabulary.to_dict()
@@ -178,8 +178,32 @@ def _save(
         save_lora(path, weights, lora, about)
 
 
-def trim_log(path: Path, step: int) -> None:
+def start_model(
+    config: JoVAConfig, settings: TrainSettings, lora: LoRAConfig | None, init_from: Path | None
+) -> tuple[JoVA, int]:
+    """The network in fp32, fresh or from a checkpoint, and the samples that one has seen."""
+    model, before = JoVA(config), 0
+    initialise(model, settings.seed)
+    if init_from is not None:
+        start = load_jova(init_from)
+        before = int(start.notes.get("samples", 0))
+        model.load_state_dict({k: v.float() for k, v in start.tensors.items()})
+    if lora is not None:
+        add_lora(model, lora, settings.seed)
+    return model, before
+
+
+def write_line(log: IO[str], line: dict[str, Any], processes: Processes) -> None:
+    """One line of JSON, on disk at once; from the first process only."""
+    if processes.first:
+        log.write(json.dumps(line) + "\n")
+        log.flush()
+
+
+def trim_log(path: Path, step: int, processes: Processes) -> None:
     """Drop what a killed run logged after the state it is resumed from, a torn line included."""
+    if not processes.first:
+        return
     kept = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         with suppress(ValueError):
@@ -216,7 +240,9 @@ def checkpointed(run: RunBlock) -> RunBlock:
     return partial(checkpoint, run, use_reentrant=False)
 
 
-def losses(model: JoVA, batch: Batch, settings: TrainSettings, run: RunBlock) -> LossTerms:
+def losses(
+    model: Callable[..., AVLatents], batch: Batch, settings: TrainSettings, run: RunBlock
+) -> LossTerms:
     """Forward pass and loss terms of one batch."""
     predicted = model(batch.x, batch.t_video, batch.t_audio, batch.conditioning, run=run)
     return flow_losses(
@@ -303,16 +329,32 @@ def restore(
     restore_optimizers(optimizers, state.tensors)
 
 
-def describe(batch: Batch, terms: LossTerms, loss: Tensor, norm: Tensor) -> dict[str, Any]:
-    """The log line of a step: every loss term, by time bins of σ where it says so."""
-    video, audio = terms.video_plain.detach(), terms.audio.detach()
+def describe(
+    batch: Batch, terms: LossTerms, norm: Tensor, settings: TrainSettings, processes: Processes
+) -> dict[str, Any]:
+    """The log line of a step: every loss term over the whole batch, by bins of σ where it says so.
+
+    All processes call it: it gathers their samples.
+    """
+    video, audio, total, mouth, sigma_video, sigma_audio, share = (
+        processes.gather(value.detach().float().contiguous()).cpu()
+        for value in (
+            terms.video_plain,
+            terms.audio,
+            terms.video + settings.audio_weight * terms.audio,
+            terms.mouth,
+            batch.sigma_video,
+            batch.sigma_audio,
+            batch.mouth.mean(dim=(1, 2, 3, 4)),
+        )
+    )
     return {
-        "loss": round(loss.item(), 5),
+        "loss": round(float(total.mean()), 5),
         "video": round(float(video.mean()), 5),
         "audio": round(float(audio.mean()), 5),
-        "mouth": round(terms.mouth.mean().item(), 5),
-        "mouth_share": round(float(batch.mouth.mean()), 5),
+        "mouth": round(float(mouth.mean()), 5),
+        "mouth_share": round(float(share.mean()), 5),
         "grad_norm": round(float(norm), 4),
-        "video_by_time": time_bins(batch.sigma_video, video),
-        "audio_by_time": time_bins(batch.sigma_audio, audio),
+        "video_by_time": time_bins(sigma_video, video),
+        "audio_by_time": time_bins(sigma_audio, audio),
     }
