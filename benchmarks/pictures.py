@@ -1,0 +1,156 @@
+"""The README's strip and the workflows' thumbnails, made by the bundled mini as the workflows do.
+
+python benchmarks/pictures.py [FOLDER]     # default: workflows/
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from jova_core.pipeline import Clip, Given, JoVAPipeline, SampleSettings, generate, load_pipeline
+from jova_core.prompt import Prompt
+from jova_core.samples import load_sample
+
+ROOT = Path(__file__).parents[1]
+SIDE, ROW, FRAMES = 480, 160, 33
+DARK, GREY, WHITE = (24, 25, 30), (140, 143, 150), (235, 236, 240)
+COLOURS = {
+    "text_to_talking_video": (112, 186, 240),
+    "text_to_talking_video_stock_nodes": (160, 152, 232),
+    "portrait_to_talking_video": (252, 184, 104),
+    "voice_to_talking_video": (140, 224, 140),
+    "video_to_voice": (228, 140, 228),
+}
+STRIP = Prompt(
+    video_caption="a tan face with red hair in a blue shirt on a white background",
+    transcript="hello friend",
+)
+
+
+def font(size: int) -> ImageFont.ImageFont:
+    """DejaVu where it is installed, else Pillow's own."""
+    return ImageFont.truetype("DejaVuSans.ttf", size)
+
+
+def told(name: str) -> dict[str, dict[str, Any]]:
+    """Inputs of a workflow's nodes by their class."""
+    path = ROOT / "tests" / "workflows" / f"{name}.api.json"
+    nodes = json.loads(path.read_text(encoding="utf-8")).values()
+    return {node["class_type"]: node["inputs"] for node in nodes}
+
+
+def made(pipeline: JoVAPipeline, name: str) -> tuple[Clip, Clip, Prompt]:
+    """The clip of a workflow, what it was given (frames and sound), and its prompt."""
+    nodes = told(name)
+    prompt = Prompt(
+        **{
+            key: nodes["JoVAPrompt"][key]
+            for key in ("video_caption", "audio_caption", "transcript")
+        }
+    )
+    sampler = nodes.get("JoVASampler", {})
+    settings = SampleSettings(
+        **{k: sampler[k] for k in ("seed", "steps", "cfg_video", "cfg_audio") if k in sampler}
+    )
+    sample = load_sample(nodes.get("JoVASampleMedia", {"character": "brown-hair"})["character"])
+    media = Clip(frames=sample.frames, audio=sample.audio, latents=None)
+    given = {
+        "portrait_to_talking_video": Given(image=sample.frames[0]),
+        "voice_to_talking_video": Given(audio=sample.audio),
+        "video_to_voice": Given(video=sample.frames),
+    }.get(name, Given())
+    return generate(pipeline, prompt, FRAMES, settings, given=given), media, prompt
+
+
+def pictures(frames: Tensor, wave: Tensor, count: int = 3) -> list[Image.Image]:
+    """The first frame and the loudest and one between, each ROW pixels wide."""
+    samples = len(wave) // len(frames)
+    loud = [
+        float(wave[i * samples : (i + 1) * samples].square().mean()) for i in range(len(frames))
+    ]
+    order = np.argsort(loud)[::-1]
+    first = int(order[0])
+    other = next(int(i) for i in order if abs(int(i) - first) > 5)
+    chosen = sorted({0, first, other})[:count]
+    return [
+        Image.fromarray(frames[i].numpy()).resize((ROW, ROW), Image.Resampling.BICUBIC)
+        for i in chosen
+    ]
+
+
+def bars(draw: ImageDraw.ImageDraw, wave: Tensor, middle: int, height: int, colour: Any) -> None:
+    """The loudness of a sound as upright bars around a line."""
+    parts = wave[: len(wave) // 110 * 110].reshape(110, -1).abs().amax(dim=1)
+    parts = parts / parts.max().clamp(min=1e-6)
+    for i, value in enumerate(parts.tolist()):
+        x, half = 20 + 4 * i, max(1, round(value * height / 2))
+        draw.rectangle((x, middle - half, x + 2, middle + half), fill=colour)
+
+
+def arrow(draw: ImageDraw.ImageDraw, top: int) -> None:
+    """A grey arrow downwards."""
+    draw.rectangle((237, top, 243, top + 16), fill=GREY)
+    draw.polygon(((228, top + 16), (252, top + 16), (240, top + 30)), fill=GREY)
+
+
+def thumbnail(pipeline: JoVAPipeline, name: str) -> Image.Image:
+    """What goes in above, what comes out below."""
+    clip, media, prompt = made(pipeline, name)
+    picture = Image.new("RGB", (SIDE, SIDE), DARK)
+    draw = ImageDraw.Draw(picture)
+    colour = COLOURS[name]
+    if name == "video_to_voice":
+        for i, frame in enumerate(pictures(media.frames[:FRAMES], clip.audio)):
+            picture.paste(frame, (i * ROW, 50))
+        arrow(draw, 224)
+        bars(draw, clip.audio, 362, 180, colour)
+        return picture
+    if name == "voice_to_talking_video":
+        bars(draw, media.audio, 118, 110, colour)
+    elif name == "portrait_to_talking_video":
+        face = Image.fromarray(media.frames[0].numpy()).resize((134, 134), Image.Resampling.BICUBIC)
+        picture.paste(face, (173, 48))
+    else:
+        look, _, place = prompt.video_caption.partition(" in ")
+        draw.text((240, 77), look, GREY, font(18), anchor="mm")
+        draw.text((240, 101), f"in {place}", GREY, font(18), anchor="mm")
+        draw.text((240, 141), f"“{prompt.transcript}”", WHITE, font(28), anchor="mm")
+        if name.endswith("stock_nodes"):
+            words = "ComfyUI’s own sampler, VAE Decode, Save Video"
+            draw.text((240, 177), words, GREY, font(14), anchor="mm")
+    arrow(draw, 188)
+    for i, frame in enumerate(pictures(clip.frames, clip.audio)):
+        picture.paste(frame, (i * ROW, 229))
+    sound = media.audio if name == "voice_to_talking_video" else clip.audio
+    bars(draw, sound, 435, 76, colour)
+    return picture
+
+
+def strip(pipeline: JoVAPipeline) -> Image.Image:
+    """Twelve frames of the README's clip."""
+    clip = generate(pipeline, STRIP, FRAMES, SampleSettings())
+    picture = Image.new("RGB", (1536, 128))
+    for i, frame in enumerate(np.linspace(0, FRAMES - 1, 12).round().astype(int)):
+        grown = Image.fromarray(clip.frames[int(frame)].numpy())
+        picture.paste(grown.resize((128, 128), Image.Resampling.BICUBIC), (128 * i, 0))
+    return picture
+
+
+def run() -> None:
+    """Write all of them."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "workflows"
+    pipeline = load_pipeline()
+    with torch.inference_mode():
+        strip(pipeline).save(folder / "strip.jpg", quality=88)
+        for name in COLOURS:
+            thumbnail(pipeline, name).save(folder / f"{name}.jpg", quality=88)
+
+
+if __name__ == "__main__":
+    run()
