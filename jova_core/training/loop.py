@@ -22,6 +22,7 @@ from ..model.checkpoint import load_jova, save_jova
 from ..model.jova import JoVA, initialise
 from ..model.lora import LoRAConfig, add_lora, save_lora
 from ..prompt import Vocabulary
+from .curve import write_curve
 from .data import Batch, LatentSet, read_training
 from .loss import LossTerms, finite, flow_losses, time_bins
 from .muon import Muon
@@ -150,6 +151,8 @@ def train(
                 save_state(
                     state_path, TrainState(step=step, fingerprint=fingerprint, tensors=tensors)
                 )
+                if log.tell():
+                    write_curve(out)
             if timed_out:
                 break
     bar.close()
