@@ -118,13 +118,14 @@ def train(
                     f"The loss is no number any more at step {step}; start again with a lower "
                     f"--learning-rate, from {checkpoint} by --init-from if it is there."
                 )
-            for optimizer in optimizers:
-                for group in optimizer.param_groups:
-                    group["lr"] = settings.rate(step)
-                optimizer.step()
-            decay = min(settings.ema, (step + 1) / (step + 10))
-            torch._foreach_lerp_(list(average.values()), list(masters.values()), 1 - decay)
-            copy_into(model, masters)
+            if norm <= settings.spike_norm:
+                for optimizer in optimizers:
+                    for group in optimizer.param_groups:
+                        group["lr"] = settings.rate(step)
+                    optimizer.step()
+                decay = min(settings.ema, (step + 1) / (step + 10))
+                torch._foreach_lerp_(list(average.values()), list(masters.values()), 1 - decay)
+                copy_into(model, masters)
             step += 1
             bar.update()
 
