@@ -68,10 +68,15 @@ def find_landmarker(path: str | Path | None = None) -> Path:
 class LipDetector:
     """MediaPipe's Face Landmarker, loaded once; a context manager, for one thread at a time."""
 
-    def __init__(self, model_path: str | Path | None = None, *, enlarge_to: int = 320) -> None:
-        """Load the model (see `find_landmarker`); frames grow to `enlarge_to` px for detection."""
-        self.enlarge_to = enlarge_to
-        self._landmarker = _load(find_landmarker(model_path))
+    def __init__(
+        self, model_path: str | Path | None = None, *, enlarge_to: int = 320, faces: int = 1
+    ) -> None:
+        """Load the model (see `find_landmarker`); frames grow to `enlarge_to` px for detection.
+
+        At most `faces` of a frame are looked for.
+        """
+        self.enlarge_to, self.faces = enlarge_to, faces
+        self._landmarker = _load(find_landmarker(model_path), faces)
         # MediaPipe's own clean-up at interpreter exit comes too late and fails noisily.
         self.close = weakref.finalize(self, self._landmarker.close)
 
@@ -88,12 +93,17 @@ class LipDetector:
         interpolated linearly. Gaps of up to `max_gap` frames without a face are bridged too;
         longer ones stay NaN with found False. JoVAError if the shape or type is another one.
         """
-        _check_frames(frames, every)
+        check_frames(frames, every)
         count = frames.shape[0]
         sampled = sorted({*range(0, count, every), count - 1})
         values = np.full((count, 7), np.nan)
-        values[sampled] = [_measure(self._landmarker, frames[i], self.enlarge_to) for i in sampled]
-        return _track(values, max_gap=max(max_gap, every - 1))
+        for i in sampled:
+            values[i] = next(iter(self.measure(frames[i])), np.nan)
+        return lip_track(values, max_gap=max(max_gap, every - 1))
+
+    def measure(self, frame: Tensor) -> np.ndarray:
+        """Box (4), opening, width and eye distance in pixels of each face of a frame: [K, 7]."""
+        return _measure(self._landmarker, frame, self.enlarge_to)
 
 
 def detect_lips(
@@ -109,7 +119,8 @@ def detect_lips(
         return detector.detect(frames, every=every, max_gap=max_gap)
 
 
-def _track(values: np.ndarray, *, max_gap: int) -> LipTrack:
+def lip_track(values: np.ndarray, *, max_gap: int) -> LipTrack:
+    """Rows [F, 7] of one face, NaN where it was not seen, as a track with short gaps bridged."""
     data = torch.from_numpy(fill_gaps(values, max_gap=max_gap)).float()
     return LipTrack(
         boxes=data[:, :4],
@@ -145,7 +156,8 @@ def _between(values: np.ndarray, left: int, right: int, row: int) -> np.ndarray:
     return (1 - share) * values[left] + share * values[right]
 
 
-def _check_frames(frames: Tensor, every: int) -> None:
+def check_frames(frames: Tensor, every: int) -> None:
+    """JoVAError unless uint8 [F, H, W, 3] with a frame, and `every` at least 1."""
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != torch.uint8:
         raise JoVAError(
             f"Lip detection needs uint8 frames of shape [F, H, W, 3]; {frames.dtype} of shape "
@@ -157,7 +169,7 @@ def _check_frames(frames: Tensor, every: int) -> None:
         raise JoVAError(f"every must be at least 1 frame; {every} came.")
 
 
-def _load(model: Path) -> Any:
+def _load(model: Path, faces: int) -> Any:
     # A level of native log lines that the user has set stays.
     os.environ.setdefault("GLOG_minloglevel", "2")
     with _native_stderr_closed():
@@ -169,7 +181,7 @@ def _load(model: Path) -> Any:
                 model_asset_buffer=model.read_bytes(), delegate=tasks.BaseOptions.Delegate.CPU
             ),
             running_mode=vision.RunningMode.IMAGE,
-            num_faces=1,
+            num_faces=faces,
         )
         landmarker = vision.FaceLandmarker.create_from_options(options)
         _measure(landmarker, torch.zeros(64, 64, 3, dtype=torch.uint8), 64)
@@ -190,15 +202,17 @@ def _native_stderr_closed() -> Iterator[None]:
 
 
 def _measure(landmarker: Any, frame: Tensor, enlarge_to: int) -> np.ndarray:
-    """Box (4), opening, width and eye distance of one frame [H, W, 3] in its pixels, or NaN."""
+    """Box (4), opening, width and eye distance of each face of a frame [H, W, 3], in its pixels."""
     import mediapipe as mp
 
     image = mp.Image(image_format=mp.ImageFormat.SRGB, data=_enlarged(frame, enlarge_to))
-    faces = landmarker.detect(image).face_landmarks
-    if not faces:
-        return np.full(7, np.nan)
     height, width = frame.shape[:2]
-    points = {i: np.array([faces[0][i].x * width, faces[0][i].y * height]) for i in NEEDED}
+    faces = landmarker.detect(image).face_landmarks
+    return np.array([_values(face, width, height) for face in faces]).reshape(-1, 7)
+
+
+def _values(face: Any, width: int, height: int) -> np.ndarray:
+    points = {i: np.array([face[i].x * width, face[i].y * height]) for i in NEEDED}
     outer = np.stack([points[i] for i in OUTER_LIPS])
     spans = (
         points[INNER_TOP] - points[INNER_BOTTOM],
