@@ -173,9 +173,7 @@ def _load(model: Path, faces: int) -> Any:
     # A level of native log lines that the user has set stays.
     os.environ.setdefault("GLOG_minloglevel", "2")
     with _native_stderr_closed():
-        from mediapipe.tasks import python as tasks
-        from mediapipe.tasks.python import vision
-
+        tasks, vision = _mediapipe()
         options = vision.FaceLandmarkerOptions(
             base_options=tasks.BaseOptions(
                 model_asset_buffer=model.read_bytes(), delegate=tasks.BaseOptions.Delegate.CPU
@@ -186,6 +184,18 @@ def _load(model: Path, faces: int) -> Any:
         landmarker = vision.FaceLandmarker.create_from_options(options)
         _measure(landmarker, torch.zeros(64, 64, 3, dtype=torch.uint8), 64)
     return landmarker
+
+
+def _mediapipe() -> tuple[Any, Any]:
+    try:
+        from mediapipe.tasks import python as tasks
+        from mediapipe.tasks.python import vision
+    except (ImportError, OSError) as error:
+        raise JoVAError(
+            f"Faces cannot be looked for, because mediapipe does not load ({error}); "
+            "install the package mediapipe (1.0 or newer)."
+        ) from error
+    return tasks, vision
 
 
 @contextmanager

@@ -114,13 +114,7 @@ def measure_sync(
     or its face model is missing.
     """
     fps = _checked(audio, sample_rate, fps)
-    try:
-        track = detect_lips(frames, model_path=model_path)
-    except (ImportError, OSError) as error:
-        raise JoVAError(
-            f"Faces cannot be looked for, because mediapipe does not load ({error}); "
-            "install the package mediapipe (1.0 or newer)."
-        ) from error
+    track = detect_lips(frames, model_path=model_path)
     return judge_sync(track, audio, sample_rate, fps)
 
 

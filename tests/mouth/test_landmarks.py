@@ -1,4 +1,5 @@
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -140,3 +141,10 @@ def test_a_foreign_mask_file_gets_a_sentence(tmp_path):
     for name in "xyz":
         with pytest.raises(JoVAError, match="mouth masks"):
             load_masks(tmp_path / f"{name}.safetensors")
+
+
+@needs_model
+def test_a_missing_mediapipe_gets_a_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mediapipe.tasks", None)
+    with pytest.raises(JoVAError, match="install the package mediapipe"):
+        detect_lips(torch.zeros(1, 96, 96, 3, dtype=torch.uint8), model_path=MODEL)
