@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from jova_core.pipeline import Clip, Given, JoVAPipeline, SampleSettings, generate, load_pipeline
-from jova_core.prompt import Prompt
+from jova_core.prompt import Prompt, parse_prompt
 from jova_core.samples import load_sample
 
 ROOT = Path(__file__).parents[1]
@@ -42,22 +42,23 @@ def told(name: str) -> dict[str, dict[str, Any]]:
     """Inputs of a workflow's nodes by their class."""
     path = ROOT / "tests" / "workflows" / f"{name}.api.json"
     nodes = json.loads(path.read_text(encoding="utf-8")).values()
-    return {node["class_type"]: node["inputs"] for node in nodes}
+    # The empty prompt of a negative conditioning is not what is asked for.
+    return {n["class_type"]: n["inputs"] for n in nodes if n["inputs"].get("text") != ""}
 
 
 def made(pipeline: JoVAPipeline, name: str) -> tuple[Clip, Clip, Prompt]:
     """The clip of a workflow, what it was given (frames and sound), and its prompt."""
     nodes = told(name)
-    prompt = Prompt(
-        **{
-            key: nodes["JoVAPrompt"][key]
-            for key in ("video_caption", "audio_caption", "transcript")
-        }
-    )
-    sampler = nodes.get("JoVASampler", {})
-    settings = SampleSettings(
-        **{k: sampler[k] for k in ("seed", "steps", "cfg_video", "cfg_audio") if k in sampler}
-    )
+    if "JoVAPrompt" in nodes:
+        parts = ("video_caption", "audio_caption", "transcript")
+        prompt = Prompt(**{key: nodes["JoVAPrompt"][key] for key in parts})
+        asked = ("seed", "steps", "cfg_video", "cfg_audio")
+        settings = SampleSettings(**{key: nodes["JoVASampler"][key] for key in asked})
+    else:
+        prompt = parse_prompt(nodes["CLIPTextEncode"]["text"])
+        cfg, seed = nodes["CFGGuider"]["cfg"], nodes["RandomNoise"]["noise_seed"]
+        steps = nodes["BasicScheduler"]["steps"]
+        settings = SampleSettings(seed=seed, steps=steps, cfg_video=cfg, cfg_audio=cfg)
     sample = load_sample(nodes.get("JoVASampleMedia", {"character": "brown-hair"})["character"])
     media = Clip(frames=sample.frames, audio=sample.audio, latents=None)
     given = {

@@ -357,9 +357,9 @@ def tiny(world):
 
 @check("EasyCache")
 def easy_cache(world):
-    """Its criterion sees the pictures only; a threshold of 0.1 already makes another clip."""
-    said = _cached(world, "EasyCache", reuse_threshold=0.05)
-    return f"threshold 0.05: {said}; 0.1 and more, its default 0.2 too, make another clip"
+    """Its criterion sees the pictures only; a threshold of 0.05 already makes another clip."""
+    said = _cached(world, "EasyCache", reuse_threshold=0.02)
+    return f"threshold 0.02: {said}; 0.05 and more, its default 0.2 too, make another clip"
 
 
 @check("LazyCache")
