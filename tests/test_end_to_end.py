@@ -24,9 +24,13 @@ TRAIN += ["--checkpoint-every", "2", "--steps", "5", "--threads", "1"]
 def test_from_drawing_to_a_clip(tmp_path, landmarker, monkeypatch, capsys):
     monkeypatch.setenv("JOVA_FACE_LANDMARKER", str(landmarker))
     data, whole, parts = (str(tmp_path / name) for name in ("data", "whole", "parts"))
-    make = ["data", "make-mini", data, "--clips", "3", "--held-out", "1", "--workers", "1"]
-    assert main(make) == 0
-    assert [clip.split for clip in load_dataset(data).clips] == ["train"] * 3 + ["heldout"]
+    make = ["data", "make-mini", data, "--clips", "3", "--held-out", "1", "--unseen", "1"]
+    assert main([*make, "--workers", "1"]) == 0
+    assert [clip.split for clip in load_dataset(data).clips] == [
+        *["train"] * 3,
+        "heldout",
+        "unseen",
+    ]
     assert main(["data", "encode", data, "--workers", "1"]) == 0
 
     assert main(["train", data, whole, *TRAIN]) == 0

@@ -6,6 +6,7 @@ import pytest
 from jova_core.config import JoVAError
 from jova_core.minidata import speech
 from jova_core.minidata.speech import SAMPLE_RATE
+from jova_core.minidata.vocabulary import VOICES
 
 WORDS = ("hello", "music", "big")
 
@@ -37,7 +38,7 @@ def test_missing_espeak_says_what_to_install(monkeypatch):
 
 
 def test_bank_holds_every_word_voice_and_variant(bank):
-    assert len(bank) == len(WORDS) * len(speech.VOICE_SPECS) * len(speech.PROSODY)
+    assert len(bank) == len(WORDS) * len(VOICES) * len(speech.PROSODY)
     for spoken in bank.values():
         assert spoken.samples.dtype == np.float32
         assert 0.2 < spoken.seconds < 1.2
@@ -67,7 +68,7 @@ def test_phonemes_are_in_order_and_inside_the_word(bank):
 
 
 def test_vowels_are_louder_than_the_word_on_average(bank):
-    for voice in speech.VOICE_SPECS:
+    for voice in VOICES:
         spoken = bank["big", voice, 0]
         vowel = next(p for p in spoken.phonemes if p.name == "I")
         part = spoken.samples[round(vowel.start * SAMPLE_RATE) : round(vowel.end * SAMPLE_RATE)]
