@@ -28,7 +28,7 @@ from jova_core.pipeline import SampleSettings, generate, load_pipeline
 from jova_core.prompt import Prompt
 from jova_core.quality.speaker import nearest, speaker_features
 
-HUE_REACH = 60  # RGB distance from the hat's colour that still counts as it
+HUE_REACH = 45  # RGB distance from the hat's colour that still counts as it; red hair is 53 away
 HAT_SHARE = 0.5  # of the hat's area in true clips, above which it is seen
 VOICE_WORDS = ("hello", "seven", "yellow", "morning", "music", "friend", "water", "lion")
 

@@ -4,7 +4,7 @@ import { chain } from "./lib/chain.js";
 
 // Pixels of a text of some lines; longer ones scroll.
 const HEIGHT = 110;
-const SAYING = new Set(["JoVAPrompt", "JoVASaveVideo", "JoVASyncReport"]);
+const SAYING = new Set(["JoVAMouthMask", "JoVAPrompt", "JoVASaveVideo", "JoVASyncReport"]);
 
 /** The lines that a run put out for a node; "" if there are none. */
 export function sentences(output) {

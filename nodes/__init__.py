@@ -5,6 +5,7 @@ from comfy_api.latest import ComfyExtension, io
 from ._comfy import add_routes
 from .latent import JoVAEmptyLatent, JoVALength, JoVATask
 from .load import JoVALoadCodecs, JoVALoadModel, JoVALoadTextEncoder
+from .mouth import JoVAMouthMask
 from .prompt import JoVAPrompt, JoVAReferenceImage
 from .sample import JoVASampler
 from .video import JoVADecode, JoVASampleMedia, JoVASaveVideo, JoVASyncReport
@@ -22,6 +23,7 @@ NODES: list[type[io.ComfyNode]] = [
     JoVADecode,
     JoVASaveVideo,
     JoVASyncReport,
+    JoVAMouthMask,
     JoVASampleMedia,
 ]
 

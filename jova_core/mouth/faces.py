@@ -3,6 +3,7 @@
 Legend: F frames, K faces, H and W pixels.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +12,17 @@ import torch
 from torch import Tensor
 
 from ..config import JoVAError
-from .landmarks import LipDetector, check_frames, lip_track
+from .landmarks import LipDetector, LipTrack, check_frames, lip_track
 
 MOST_FACES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class MouthTracks:
-    """Outer-lip boxes (x0, y0, x1, y1) in pixels of K faces, those seen most often first."""
+    """Outer-lip boxes (x0, y0, x1, y1) in pixels in K places, the face seen most often first.
+
+    A face keeps its place; whoever comes after it (a cut) may take the place over.
+    """
 
     boxes: Tensor  # float32 [F, K, 4], NaN where unknown
     found: Tensor  # bool [F, K]: measured, or interpolated over a short gap
@@ -46,31 +50,49 @@ def detect_mouths(
     every: int = 1,
     max_gap: int = 8,
     model_path: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> MouthTracks:
     """Mouths of up to `faces` faces in uint8 frames [F, H, W, 3].
 
     Frames 0, every, 2 * every, … and the last are looked at. A face is followed from frame to frame
     by the nearest mouth, within one and a half distances of its eyes' outer corners. Gaps of up to
-    `max_gap` frames are interpolated. JoVAError for frames of another kind, another number of
-    faces, and where the model is missing.
+    `max_gap` frames are interpolated, but never from one face to another. `progress(done, total)`
+    follows each frame. JoVAError for frames of another kind, another number of faces, and where
+    the model is missing.
     """
     if not 1 <= faces <= MOST_FACES:
         raise JoVAError(f"{faces} faces are asked for; give a number from 1 to {MOST_FACES}.")
     check_frames(frames, every)
     count = len(frames)
     sampled = sorted({*range(0, count, every), count - 1})
+    seen = {}
     with LipDetector(model_path, faces=faces) as detector:
-        seen = {i: detector.measure(frames[i]) for i in sampled}
-    slots = follow(seen, count)
-    slots = sorted(slots, key=lambda rows: -int((~np.isnan(rows[:, 0])).sum()))[:faces]
-    tracks = [lip_track(rows, max_gap=max(max_gap, every - 1)) for rows in slots]
-    if not tracks:
-        tracks = [lip_track(np.full((count, 7), np.nan), max_gap=max_gap)]
-    return MouthTracks(
-        boxes=torch.stack([t.boxes for t in tracks], dim=1),
-        found=torch.stack([t.found for t in tracks], dim=1),
-        measured=torch.stack([t.measured for t in tracks], dim=1),
-    )
+        for done, i in enumerate(sampled, 1):
+            seen[i] = detector.measure(frames[i])
+            if progress:
+                progress(done, len(sampled))
+    gap = max(max_gap, every - 1)
+    return place([lip_track(rows, max_gap=gap) for rows in follow(seen, count)], count, faces)
+
+
+def place(tracks: Sequence[LipTrack], count: int, places: int) -> MouthTracks:
+    """Tracks of `count` frames in at most `places` places; two share one if never measured at once.
+
+    The face seen most often chooses first. What no place is left for is dropped.
+    """
+    boxes = torch.full((count, places, 4), torch.nan)
+    found, measured = torch.zeros(2, count, places, dtype=torch.bool)
+    for track in sorted(tracks, key=lambda track: -int(track.measured.sum())):
+        free = ~(measured & track.measured[:, None]).any(dim=0)
+        if not free.any():
+            continue
+        k = int(free.nonzero()[0])
+        taken = track.measured | (track.found & ~found[:, k])
+        boxes[taken, k] = track.boxes[taken]
+        found[:, k] |= track.found
+        measured[:, k] |= track.measured
+    used = max(1, int(measured.any(dim=0).sum()))
+    return MouthTracks(boxes=boxes[:, :used], found=found[:, :used], measured=measured[:, :used])
 
 
 def follow(seen: dict[int, np.ndarray], count: int) -> list[np.ndarray]:

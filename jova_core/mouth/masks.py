@@ -1,4 +1,4 @@
-"""Lip boxes to latent masks: which latents show the mouth.
+"""Lip boxes to masks: which latents, or which pixels, show the mouth.
 
 Legend: F frames, K faces per frame, T video latents, h and w latent rows and columns.
 """
@@ -31,13 +31,23 @@ def latent_mask(
         boxes, found = boxes[:, None], found[:, None]
     _check_boxes(boxes, found, temporal_ratio)
     padded = pad_boxes(smooth_boxes(boxes, found), pad)
-    cells = _covered_cells(
-        padded / spatial_ratio, found, height // spatial_ratio, width // spatial_ratio
-    )
-    per_frame = cells.any(dim=1)
+    rows, columns = height // spatial_ratio, width // spatial_ratio
+    per_frame = box_mask(padded / spatial_ratio, found, rows, columns).bool()
     rest = per_frame[1:].unflatten(0, (-1, temporal_ratio)).any(dim=1)
     mask = torch.cat([per_frame[:1], rest]) if len(per_frame) > 1 else per_frame
     return mask.float()
+
+
+def box_mask(boxes: Tensor, found: Tensor, rows: int, columns: int) -> Tensor:
+    """Float mask [F, rows, columns] of boxes [F, K, 4] in cells, 1 in every cell that one touches.
+
+    `found` [F, K] says which boxes count; of pixels, a cell is one pixel.
+    """
+    x0, y0, x1, y1 = boxes[..., None].unbind(dim=-2)
+    across = _overlaps(x0, x1, columns)
+    down = _overlaps(y0, y1, rows) & found[..., None]
+    # A sum over the faces, which takes no memory of [F, K, rows, columns].
+    return (down.float().mT @ across.float()).clamp_(max=1)
 
 
 def smooth_boxes(boxes: Tensor, found: Tensor) -> Tensor:
@@ -74,14 +84,6 @@ def _area(boxes: Tensor) -> Tensor:
 def _three_frames(values: Tensor) -> Tensor:
     padded = F.pad(values.movedim(0, -1), (1, 1)).movedim(-1, 0)
     return padded[:-2] + 2 * padded[1:-1] + padded[2:]
-
-
-def _covered_cells(boxes: Tensor, found: Tensor, rows: int, columns: int) -> Tensor:
-    """Bool [F, K, rows, columns]: the box, in units of cells, overlaps the cell."""
-    x0, y0, x1, y1 = boxes[..., None].unbind(dim=-2)
-    across = _overlaps(x0, x1, columns)
-    down = _overlaps(y0, y1, rows)
-    return down[..., :, None] & across[..., None, :] & found[..., None, None]
 
 
 def _overlaps(low: Tensor, high: Tensor, count: int) -> Tensor:

@@ -5,6 +5,7 @@ from .files import BUNDLED, chosen_path, model_files
 from .latents import empty_latent, give_audio, give_film, give_first_frame
 from .media import save_clip
 from .model import WEIGHT_DTYPES, load_model, memory_factor, model_config
+from .mouth import mouth_masks
 from .routes import add_routes
 from .sampling import SamplerChoice, sample, sampler_names, scheduler_names
 from .text import add_picture, encode_prompts, load_text_encoder, prompt_remarks
@@ -39,6 +40,7 @@ __all__ = [
     "memory_factor",
     "model_config",
     "model_files",
+    "mouth_masks",
     "plan_length",
     "prompt_remarks",
     "required",

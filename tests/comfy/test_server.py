@@ -251,23 +251,67 @@ def _tasked(*arguments, **inputs):
     return graph | {"save": save(["d", 0])}
 
 
-def test_the_sync_report_finds_its_face_model_in_the_models_folder(server):
+@pytest.fixture
+def face_model(server):
+    """MediaPipe's model in the server's models folder, for one test."""
     shared = Path(os.environ.get("JOVA_SHARED", ROOT.parent / "shared"))
     source = shared / "data" / "face_landmarker.task"
     if not source.is_file():
         pytest.skip("the face model is not beside the repository")
     target = server.folder / "models" / "mediapipe" / source.name
     target.parent.mkdir()
-    try:
-        shutil.copy(source, target)
-        # Not the graph of the case without a model, which the cache would answer.
-        entry = server.run(
-            _reported("blond-hair") | {"again": node("PreviewAny", source=["report", 0])}
-        )
-    finally:
-        shutil.rmtree(target.parent)
+    shutil.copy(source, target)
+    yield
+    shutil.rmtree(target.parent)
+
+
+def test_the_sync_report_finds_its_face_model_in_the_models_folder(server, face_model):
+    # Not the graph of the case without a model, which the cache would answer.
+    entry = server.run(
+        _reported("blond-hair") | {"again": node("PreviewAny", source=["report", 0])}
+    )
     assert "in sync" in entry["outputs"]["report"]["text"][0]
     assert server.files(entry)[0][1].suffix == ".png"
+
+
+def _masked(media, **inputs):
+    return {
+        "media": node("JoVASampleMedia", character="blond-hair"),
+        "mouth": node("JoVAMouthMask", **{"image": media, "faces": 2, "pad": 0.25, **inputs}),
+        "pixels": node("MaskToImage", mask=["mouth", 0]),
+        "latents": node("MaskToImage", mask=["mouth", 1]),
+        "boxes": node("PreviewAny", source=["mouth", 2]),
+        **{
+            f"seen_{name}": node("PreviewImage", images=source)
+            for name, source in (
+                ("pixels", ["pixels", 0]),
+                ("latents", ["latents", 0]),
+                ("overlay", ["mouth", 3]),
+            )
+        },
+    }
+
+
+def _seen(entry, name):
+    return len(entry["outputs"][f"seen_{name}"]["images"])
+
+
+def test_mouth_masks_of_a_film_a_picture_and_a_wall(server, face_model):
+    entry = server.run(_masked(["media", 1]))
+    assert entry["outputs"]["mouth"]["text"][0].startswith("face 1: measured in 33 of 33 frames")
+    assert [_seen(entry, name) for name in ("pixels", "latents", "overlay")] == [33, 9, 33]
+    boxes = json.loads(entry["outputs"]["boxes"]["text"][0])
+    assert len(boxes) == 33
+    assert 20 < boxes[0][0]["x"] < 40 < 50 < boxes[0][0]["y"] < 75
+    one = server.run(_masked(["media", 0], frames_per_latent=1, pixels_per_latent=16))
+    assert [_seen(one, name) for name in ("pixels", "latents")] == [1, 1]
+    wall = {"wall": node("EmptyImage", width=96, height=96, batch_size=6, color=200)}
+    none = server.run(wall | _masked(["wall", 0]))
+    said = none["outputs"]["mouth"]["text"][0]
+    assert "No face was found in 6 frames." in said
+    assert "The masks are empty." in said
+    assert "fill no latent" in said
+    assert json.loads(none["outputs"]["boxes"]["text"][0]) == [[]] * 6
 
 
 SILENT = {"silent": node("EmptyAudio", duration=0.0, sample_rate=16_000, channels=1)}
@@ -313,6 +357,7 @@ WRONG = {
         "There is no sound",
     ),
     "no face model": (lambda: _reported("brown-hair"), "face_landmarker.task"),
+    "no face model for masks": (lambda: _masked(["media", 1]), "face_landmarker.task"),
 }
 
 

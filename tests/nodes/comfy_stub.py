@@ -15,7 +15,7 @@ from pathlib import Path
 PACK = Path(__file__).parents[2]
 KINDS = (
     *("Model", "Clip", "Vae", "Latent", "Conditioning", "Image", "Audio", "Video"),
-    *("String", "Int", "Float", "Combo"),
+    *("String", "Int", "Float", "Combo", "Mask", "BoundingBox"),
 )
 HEAVY = ("mediapipe", "diffusers", "soundfile", "imageio_ffmpeg", "cv2", "scipy")
 STUBBED = (
@@ -40,6 +40,8 @@ class Anything:
 
 
 def _kind(name):
+    name = {"BoundingBox": "Bounding_Box"}.get(name, name)
+
     def describe(default_name=None, **told):
         return {"name": told.pop("display_name", None) or default_name, "type": name, **told}
 
