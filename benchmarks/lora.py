@@ -7,6 +7,7 @@ many clips the hat is seen in its colour and the voice is nearest to the new spe
 LoRA and without it. Needs espeak-ng and JOVA_FACE_LANDMARKER. Writes FOLDER/lora.json.
 """
 
+import itertools
 import json
 import sys
 import time
@@ -21,10 +22,10 @@ from jova_core.__main__ import main as jova
 from jova_core.media import read_audio, read_video
 from jova_core.minidata.character import HAT_COLOUR
 from jova_core.minidata.newcomer import AUDIO_CAPTION, make_newcomer
-from jova_core.minidata.speech import NEW_VOICE, SAMPLE_RATE, make_bank
+from jova_core.minidata.speech import NEW_VOICE, PROSODY, SAMPLE_RATE, make_bank
 from jova_core.minidata.vocabulary import SKINS, VOICES, held_out_pairs, video_caption
 from jova_core.model.lora import load_lora, merge_lora
-from jova_core.pipeline import SampleSettings, generate, load_pipeline
+from jova_core.pipeline import JoVAPipeline, SampleSettings, generate, load_pipeline
 from jova_core.prompt import Prompt
 from jova_core.quality.speaker import nearest, speaker_features
 
@@ -41,13 +42,22 @@ def hat_area(frames: Tensor) -> float:
     return float(((distance < HUE_REACH) & (shade[..., 0] > 0.6)).float().mean())
 
 
-def speakers() -> tuple[dict[str, Tensor], Tensor]:
+def coded(pipeline: JoVAPipeline, wave: Tensor) -> Tensor:
+    """A sound as the codec gives it back, which is how every made one sounds."""
+    with torch.inference_mode():
+        codec = pipeline.codecs.audio
+        return codec.decode(codec.encode(wave[None]))[0][: len(wave)]
+
+
+def speakers(pipeline: JoVAPipeline) -> tuple[dict[str, Tensor], Tensor]:
     """Centroids of the six voices and the new one, and the spread within a voice."""
     names = (*VOICES, NEW_VOICE)
     bank = make_bank(VOICE_WORDS, names)
     told = {name: [] for name in names}
-    for (_, name, _), spoken in sorted(bank.items(), key=lambda item: item[0]):
-        told[name].append(speaker_features(torch.from_numpy(spoken.samples)))
+    for name, variant in itertools.product(names, range(len(PROSODY))):
+        for words in (VOICE_WORDS[:4], VOICE_WORDS[4:]):
+            said = np.concatenate([bank[word, name, variant].samples for word in words])
+            told[name].append(speaker_features(coded(pipeline, 0.1 * torch.from_numpy(said))))
     stacked = {name: torch.stack(values) for name, values in told.items()}
     spread = torch.stack([values.std(dim=0) for values in stacked.values()]).mean(dim=0)
     return {name: values.mean(dim=0) for name, values in stacked.items()}, spread
@@ -76,7 +86,7 @@ def measure(prompts: list[Prompt], lora: Path | None, needed: float) -> dict[str
     pipeline = load_pipeline()
     if lora is not None:
         merge_lora(pipeline.model, load_lora(lora))
-    centroids, spread = speakers()
+    centroids, spread = speakers(pipeline)
     hats, voices = [], []
     for seed, prompt in enumerate(prompts):
         clip = generate(pipeline, prompt, 33, SampleSettings(seed=seed))
@@ -116,9 +126,11 @@ def run() -> None:
     files = sorted(clips.glob("*.mp4"))
     true = [hat_area(read_video(f, fps=16, max_frames=33)) for f in files[:10]]
     needed = HAT_SHARE * float(np.median(true))
-    centroids, spread = speakers()
+    base = load_pipeline()
+    centroids, spread = speakers(base)
     heard = [
-        nearest(speaker_features(read_audio(f, SAMPLE_RATE)), centroids, spread) == NEW_VOICE
+        nearest(speaker_features(coded(base, read_audio(f, SAMPLE_RATE))), centroids, spread)
+        == NEW_VOICE
         for f in files
     ]
     prompts = texts(options.texts)

@@ -13,8 +13,9 @@ from ..config import JoVAError
 from .features import SAMPLE_RATE
 
 WINDOW, HOP, BANDS = 1024, 256, 40
-LOWEST, HIGHEST = 55.0, 420.0  # Hz, of a speaking voice
-VOICED = 0.5  # height of the autocorrelation's peak, of its value at lag 0
+# Hz, of a speaking voice; below lies the 62.5 Hz with which a vocoder of 256-sample frames repeats.
+LOWEST, HIGHEST = 66.0, 420.0
+VOICED = 0.4  # height of the autocorrelation's peak, of its value at lag 0
 QUIET = 0.1  # of the loudest frame's RMS
 COEFFICIENTS = 13
 
