@@ -81,17 +81,21 @@ def texts(count: int) -> list[Prompt]:
     return prompts
 
 
-def measure(prompts: list[Prompt], lora: Path | None, needed: float) -> dict[str, float]:
-    """Shares of clips with the hat and with the new voice."""
+def measure(
+    prompts: list[Prompt],
+    lora: Path | None,
+    needed: float,
+    known: tuple[dict[str, Tensor], Tensor],
+) -> dict[str, float]:
+    """Shares of clips with the hat and with the new voice; `known` as `speakers` gives it."""
     pipeline = load_pipeline()
     if lora is not None:
         merge_lora(pipeline.model, load_lora(lora))
-    centroids, spread = speakers(pipeline)
     hats, voices = [], []
     for seed, prompt in enumerate(prompts):
         clip = generate(pipeline, prompt, 33, SampleSettings(seed=seed))
         hats.append(hat_area(clip.frames) > needed)
-        voices.append(nearest(speaker_features(clip.audio), centroids, spread) == NEW_VOICE)
+        voices.append(nearest(speaker_features(clip.audio), *known) == NEW_VOICE)
     return {"hat": float(np.mean(hats)), "voice": float(np.mean(voices))}
 
 
@@ -127,10 +131,9 @@ def run() -> None:
     true = [hat_area(read_video(f, fps=16, max_frames=33)) for f in files[:10]]
     needed = HAT_SHARE * float(np.median(true))
     base = load_pipeline()
-    centroids, spread = speakers(base)
+    known = speakers(base)
     heard = [
-        nearest(speaker_features(coded(base, read_audio(f, SAMPLE_RATE))), centroids, spread)
-        == NEW_VOICE
+        nearest(speaker_features(coded(base, read_audio(f, SAMPLE_RATE))), *known) == NEW_VOICE
         for f in files
     ]
     prompts = texts(options.texts)
@@ -139,8 +142,8 @@ def run() -> None:
         "training_minutes": round(minutes, 1),
         "texts": len(prompts),
         "truth": {"voice": float(np.mean(heard)), "hat_area": float(np.median(true))},
-        "without": measure(prompts, None, needed),
-        "with": measure(prompts, lora, needed),
+        "without": measure(prompts, None, needed, known),
+        "with": measure(prompts, lora, needed, known),
     }
     (options.folder / "lora.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
     sys.stdout.write(json.dumps(figures, indent=1) + "\n")

@@ -4,6 +4,7 @@ from typing import Any
 
 from comfy_api.latest import io, ui
 
+from ..jova_core.mouth.faces import MOST_FACES
 from . import _comfy
 
 
@@ -26,7 +27,7 @@ class JoVAMouthMask(io.ComfyNode):
                     "faces",
                     default=1,
                     min=1,
-                    max=8,
+                    max=MOST_FACES,
                     tooltip="How many faces of a frame are looked for; the clearest come first.",
                 ),
                 io.Float.Input(

@@ -1,10 +1,12 @@
 """Moves a character through a clip: head, eyelids, brows and the mouth that speaks."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from .character import Character, FrameState, Picture, render
-from .script import FPS
-from .visemes import MouthTrack, frame_times
+from .character import Character, FrameState, Picture, draw_character, render
+from .script import FPS, Script
+from .visemes import MouthTrack, frame_times, mouth_track
 
 BLINK_EVERY_SECONDS = 2.2
 # Closed share of the eye in the frames of a blink.
@@ -27,6 +29,14 @@ def blinks(rng: np.random.Generator, frames: int) -> np.ndarray:
         lids[at : at + len(BLINK_SHAPE)] = BLINK_SHAPE
         at += len(BLINK_SHAPE) + 4 + int(rng.exponential(BLINK_EVERY_SECONDS) * FPS)
     return lids[:frames]
+
+
+def act(rng: np.random.Generator, script: Script, *, hat: bool = False) -> list[Picture]:
+    """The pictures of a script: somebody of its looks says its words."""
+    look = {**script.attributes, "shirt": script.drawn_shirt}
+    character = replace(draw_character(rng, **look), hat=hat)
+    mouth = mouth_track(script.phonemes, script.audio, script.frames, FPS)
+    return animate(rng, character, mouth, script.frames)
 
 
 def animate(

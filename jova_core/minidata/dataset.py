@@ -12,12 +12,11 @@ import numpy as np
 
 from ..config import JoVAError
 from ..files import read_tensors, staged, write_problem
-from .animate import animate
-from .character import SIZE, draw_character
+from .animate import act
+from .character import SIZE
 from .script import FPS, Split, captions, write_script
 from .soften import soften
 from .speech import SAMPLE_RATE, Bank, make_bank
-from .visemes import mouth_track
 from .vocabulary import HeldOut, held_out_pairs
 
 if TYPE_CHECKING:
@@ -204,10 +203,7 @@ def _render_clip(job: _Job, index: int) -> ClipInfo:
     split = job.splits[index]
     rng = np.random.default_rng((job.seed, index))
     script = write_script(rng, job.bank, job.held_out, split)
-    look = {**script.attributes, "shirt": script.drawn_shirt}
-    character = draw_character(rng, **look)
-    mouth = mouth_track(script.phonemes, script.audio, script.frames, FPS)
-    pictures = animate(rng, character, mouth, script.frames)
+    pictures = act(rng, script)
     tensors = {
         "frames": soften(np.stack([picture.pixels for picture in pictures])),
         "audio": script.audio,

@@ -5,7 +5,6 @@ What a LoRA learns from a few of them shows whether training works.
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +12,10 @@ import torch
 
 from ..config import JoVAError
 from ..media import write_clip
-from .animate import animate
-from .character import draw_character
+from .animate import act
 from .script import FPS, write_script
 from .soften import soften
 from .speech import NEW_VOICE, SAMPLE_RATE, make_bank
-from .visemes import mouth_track
 from .vocabulary import WORDS, held_out_pairs, video_caption
 
 AUDIO_CAPTION = "a voice speaks"
@@ -43,10 +40,7 @@ def make_newcomer(
     for number in range(clips):
         rng = np.random.default_rng((seed, STREAM, number))
         script = write_script(rng, bank, held_out, "train", (NEW_VOICE,))
-        look = {**script.attributes, "shirt": script.drawn_shirt}
-        character = replace(draw_character(rng, **look), hat=True)
-        mouth = mouth_track(script.phonemes, script.audio, script.frames, FPS)
-        pictures = animate(rng, character, mouth, script.frames)
+        pictures = act(rng, script, hat=True)
         frames = torch.from_numpy(soften(np.stack([picture.pixels for picture in pictures])))
         name = f"{number:03d}.mp4"
         audio = torch.from_numpy(script.audio)

@@ -89,7 +89,8 @@ def add_lora(model: nn.Module, config: LoRAConfig, seed: int = 0) -> None:
     """
     model.requires_grad_(False)
     generator = torch.Generator().manual_seed(seed)
-    chosen = [(name, config.alpha_of(name)) for name, m in model.named_modules() if _linear(m)]
+    linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    chosen = [(name, config.alpha_of(name)) for name in linear]
     if not any(alpha for _, alpha in chosen):
         raise JoVAError("This LoRA adds to no layer; choose layers and a strength above 0.")
     for name, alpha in chosen:
@@ -166,7 +167,3 @@ def merge_lora(model: nn.Module, added: dict[str, Tensor], strength: float = 1.0
             )
         with torch.no_grad():
             weight += (strength * delta).to(weight)
-
-
-def _linear(module: nn.Module) -> bool:
-    return isinstance(module, nn.Linear)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..config import JoVAError
-from .landmarks import LipDetector, LipTrack, check_frames, lip_track
+from .landmarks import LipDetector, LipTrack, check_frames, lip_track, sampled_frames
 
 MOST_FACES = 8
 
@@ -64,7 +64,7 @@ def detect_mouths(
         raise JoVAError(f"{faces} faces are asked for; give a number from 1 to {MOST_FACES}.")
     check_frames(frames, every)
     count = len(frames)
-    sampled = sorted({*range(0, count, every), count - 1})
+    sampled = sampled_frames(count, every)
     seen = {}
     with LipDetector(model_path, faces=faces) as detector:
         for done, i in enumerate(sampled, 1):

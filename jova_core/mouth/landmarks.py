@@ -95,7 +95,7 @@ class LipDetector:
         """
         check_frames(frames, every)
         count = frames.shape[0]
-        sampled = sorted({*range(0, count, every), count - 1})
+        sampled = sampled_frames(count, every)
         values = np.full((count, 7), np.nan)
         for i in sampled:
             values[i] = next(iter(self.measure(frames[i])), np.nan)
@@ -130,6 +130,11 @@ def lip_track(values: np.ndarray, *, max_gap: int) -> LipTrack:
         found=~torch.isnan(data[:, 0]),
         measured=torch.from_numpy(~np.isnan(values[:, 0])),
     )
+
+
+def sampled_frames(count: int, every: int) -> list[int]:
+    """The frames that are looked at: 0, every, 2 * every, … and the last of `count`."""
+    return sorted({*range(0, count, every), count - 1})
 
 
 def fill_gaps(values: np.ndarray, *, max_gap: int) -> np.ndarray:

@@ -33,9 +33,15 @@ def latent_mask(
     padded = pad_boxes(smooth_boxes(boxes, found), pad)
     rows, columns = height // spatial_ratio, width // spatial_ratio
     per_frame = box_mask(padded / spatial_ratio, found, rows, columns).bool()
-    rest = per_frame[1:].unflatten(0, (-1, temporal_ratio)).any(dim=1)
-    mask = torch.cat([per_frame[:1], rest]) if len(per_frame) > 1 else per_frame
-    return mask.float()
+    return by_latent(per_frame, temporal_ratio).float()
+
+
+def by_latent(frames: Tensor, temporal_ratio: int) -> Tensor:
+    """Bool masks [F, h, w] of frames as [T, h, w]: the union of the frames that a latent holds."""
+    if len(frames) == 1:
+        return frames
+    rest = frames[1:].unflatten(0, (-1, temporal_ratio)).any(dim=1)
+    return torch.cat([frames[:1], rest])
 
 
 def box_mask(boxes: Tensor, found: Tensor, rows: int, columns: int) -> Tensor:

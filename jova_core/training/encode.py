@@ -18,8 +18,8 @@ from ..codecs.checkpoint import MiniCodecs, load_codecs
 from ..codecs.pixels import to_video
 from ..config import JoVAConfig, JoVAError
 from ..media import PICTURE_SUFFIXES, fit_image, probe, read_audio, read_image, read_video
-from ..mouth.landmarks import LipDetector, find_landmarker
-from ..mouth.masks import latent_mask
+from ..mouth.landmarks import LipDetector, find_landmarker, sampled_frames
+from ..mouth.masks import by_latent, latent_mask
 from ..timeline import Timeline
 from .manifest import Entry
 from .shards import Outcome, TrainingClip, read_outcomes, write_shard
@@ -159,8 +159,7 @@ class ClipEncoder:
             return _drawn_mask(entry.mouth, self.config, len(frames))
         every = self.rules.look_every
         track = self.detector.detect(frames, every=every)
-        looked = {*range(0, len(frames), every), len(frames) - 1}
-        share = float(track.measured.sum()) / len(looked)
+        share = float(track.measured.sum()) / len(sampled_frames(len(frames), every))
         if share < self.rules.min_face_share:
             raise RejectedError(f"a face was found in {share:.0%} of the frames")
         if not track.found.all():
@@ -179,8 +178,7 @@ def _drawn_mask(path: Path, config: JoVAConfig, frames: int) -> Tensor:
         film = torch.cat([film, film[-1:].expand(frames - len(film), -1, -1, -1)])
     white = (film.float().mean(dim=-1) > 127).float()
     cells = torch.nn.functional.max_pool2d(white[:, None], config.video.spatial_ratio)[:, 0]
-    rest = cells[1:].unflatten(0, (-1, config.video.temporal_ratio)).amax(dim=1)
-    return torch.cat([cells[:1], rest]) if frames > 1 else cells
+    return by_latent(cells.bool(), config.video.temporal_ratio)
 
 
 def _encode_batch(

@@ -76,7 +76,7 @@ def train(
     model.to(processes.device)
     masters = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
     average = {name: p.clone() for name, p in masters.items()}
-    model = model.to(processes.device, dtype)
+    model.to(dtype)
     network = processes.wrap(model)
     optimizers = make_optimizers(masters, settings)
     run = compiled_blocks() if settings.compile else call_block
