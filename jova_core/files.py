@@ -42,11 +42,23 @@ def read_tensors(
     path: str | Path, kind: str, allowed: str
 ) -> "tuple[dict[str, Tensor], dict[str, str]]":
     """Tensors and metadata of a safetensors file; `kind` and `allowed` as in `existing_file`."""
+    with _opened(path, kind, allowed) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return tensors, file.metadata() or {}
+
+
+def read_metadata(path: str | Path, kind: str, allowed: str) -> dict[str, str]:
+    """The metadata alone, without reading a tensor; arguments as in `read_tensors`."""
+    with _opened(path, kind, allowed) as file:
+        return file.metadata() or {}
+
+
+@contextmanager
+def _opened(path: str | Path, kind: str, allowed: str) -> Iterator[safe_open]:
     path = existing_file(path, kind, allowed)
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, file.metadata() or {}
+            yield file
     except (OSError, SafetensorError) as error:
         raise JoVAError(
             f"The {kind} file {path} is truncated or no safetensors file ({error}); "

@@ -17,7 +17,16 @@ from torch import Tensor
 from ..codecs.checkpoint import MiniCodecs, load_codecs
 from ..codecs.pixels import to_video
 from ..config import JoVAConfig, JoVAError
-from ..media import PICTURE_SUFFIXES, fit_image, probe, read_audio, read_image, read_video
+from ..media import (
+    PICTURE_SUFFIXES,
+    MediaInfo,
+    VideoInfo,
+    fit_image,
+    probe,
+    read_audio,
+    read_image,
+    read_video,
+)
 from ..mouth.landmarks import LipDetector, find_landmarker, sampled_frames
 from ..mouth.masks import by_latent, latent_mask
 from ..timeline import Timeline
@@ -111,8 +120,9 @@ class ClipEncoder:
         if not (entry.video_caption or entry.audio_caption or entry.transcript):
             raise RejectedError("it has no caption")
         try:
-            frames = self._frames(entry, notes)
-            sound = self._sound(entry, len(frames))
+            info = probe(entry.video)
+            frames = self._frames(entry, info.video, notes)
+            sound = self._sound(entry, info, len(frames))
             mouth = self._mouth(entry, frames, notes)
         except JoVAError as error:
             raise RejectedError(str(error)) from error
@@ -121,8 +131,8 @@ class ClipEncoder:
             audio = self.codecs.audio.encode(sound[None])[0].bfloat16()
         return {"video": video, "audio": audio, "mouth": mouth.byte()}, len(frames), notes
 
-    def _frames(self, entry: Entry, notes: list[str]) -> Tensor:
-        line, rules, info = self.line, self.rules, probe(entry.video).video
+    def _frames(self, entry: Entry, info: VideoInfo | None, notes: list[str]) -> Tensor:
+        line, rules = self.line, self.rules
         if info is None:
             raise RejectedError("it has no pictures")
         if info.fps < Fraction(rules.min_fps_share) * line.fps:
@@ -143,8 +153,8 @@ class ClipEncoder:
             notes.append(f"the first {used:.2f} s of {there:.2f} s are used")
         return frames
 
-    def _sound(self, entry: Entry, frames: int) -> Tensor:
-        if entry.audio is None and probe(entry.video).audio is None:
+    def _sound(self, entry: Entry, info: MediaInfo, frames: int) -> Tensor:
+        if entry.audio is None and info.audio is None:
             raise RejectedError("it has no sound")
         sound = read_audio(entry.audio or entry.video, self.line.sample_rate)
         samples = self.line.audio_samples(frames)

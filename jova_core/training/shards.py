@@ -4,7 +4,7 @@ A shard is written whole or not at all, so a run that is cut off loses one batch
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from torch import Tensor
 
 from ..codecs.checkpoint import LatentStats
 from ..config import JoVAError
-from ..files import read_tensors, staged
+from ..files import read_metadata, read_tensors, staged
 
 FORMAT = "jova-encoded-1"
 PATTERN = "shard-*.safetensors"
+WANTED = ("shard", "a folder that `jova data encode` filled")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +73,16 @@ def write_shard(
 
 def read_outcomes(folder: Path) -> dict[str, Outcome]:
     """What earlier runs did, by clip id."""
-    return {outcome.id: outcome for _, outcomes, _ in _shards(folder) for outcome in outcomes}
+    found = (_read(path, read_metadata(path, *WANTED)) for path in _paths(folder))
+    return {outcome.id: outcome for outcomes, _ in found for outcome in outcomes}
 
 
 def read_encoded(folder: Path, only: set[str] | None = None) -> Encoded:
     """All encoded clips of a folder, or those named. Raises JoVAError where there are none."""
     clips, latents, masks, stats = [], {}, {}, None
-    for tensors, outcomes, shard_stats in _shards(folder):
+    for path in _paths(folder):
+        tensors, about = read_tensors(path, *WANTED)
+        outcomes, shard_stats = _read(path, about)
         stats = stats or shard_stats
         if shard_stats.to_json() != stats.to_json():
             raise JoVAError(
@@ -95,13 +99,16 @@ def read_encoded(folder: Path, only: set[str] | None = None) -> Encoded:
     return Encoded(clips=tuple(clips), latents=latents, masks=masks, stats=stats)
 
 
-def _shards(folder: Path) -> Iterator[tuple[dict[str, Tensor], list[Outcome], LatentStats]]:
-    for path in sorted(folder.glob(PATTERN)):
-        tensors, about = read_tensors(path, "shard", "a folder that `jova data encode` filled")
-        if about.get("format") != FORMAT:
-            raise JoVAError(f"{path} is no shard of encoded clips; move it out of the folder.")
-        outcomes = [_outcome(raw) for raw in json.loads(about["outcomes"])]
-        yield tensors, outcomes, LatentStats.from_json(about["stats"])
+def _paths(folder: Path) -> list[Path]:
+    return sorted(folder.glob(PATTERN))
+
+
+def _read(path: Path, about: dict[str, str]) -> tuple[list[Outcome], LatentStats]:
+    """What the metadata of a shard tells."""
+    if about.get("format") != FORMAT:
+        raise JoVAError(f"{path} is no shard of encoded clips; move it out of the folder.")
+    outcomes = [_outcome(raw) for raw in json.loads(about["outcomes"])]
+    return outcomes, LatentStats.from_json(about["stats"])
 
 
 def _outcome(raw: dict[str, Any]) -> Outcome:
