@@ -100,7 +100,7 @@ def run(options: Namespace) -> None:
         if lora is not None and "vocabulary" in start.notes:
             vocabulary = Vocabulary.from_dict(start.notes["vocabulary"])
     else:
-        config = _fresh_config(options)
+        config = fresh_config(options.preset or "mini", options.codecs)
     checkpoint = train(
         options.data,
         options.out,
@@ -126,11 +126,11 @@ def _lora(options: Namespace) -> LoRAConfig:
     return LoRAConfig(rank=options.lora_rank, alpha=options.lora_alpha, **branches)
 
 
-def _fresh_config(options: Namespace) -> JoVAConfig:
-    preset = options.preset or "mini"
+def fresh_config(preset: str, codecs: Path | None = None) -> JoVAConfig:
+    """A preset with the latent statistics of the codecs. JoVAError for an unknown preset."""
     if preset not in PRESETS:
         raise JoVAError(f"The preset {preset!r} is unknown; allowed are {', '.join(PRESETS)}.")
-    config, stats = PRESETS[preset], load_codecs(options.codecs or MINI_CODECS).stats
+    config, stats = PRESETS[preset], load_codecs(codecs or MINI_CODECS).stats
     return replace(
         config,
         video=replace(config.video, mean=_values(stats.video_mean), std=_values(stats.video_std)),

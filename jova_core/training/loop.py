@@ -53,12 +53,14 @@ def train(
     init_from: Path | None = None,
     resume: bool = False,
     stop_after: float | None = None,
+    build: Callable[[JoVAConfig], JoVA] = JoVA,
 ) -> Path:
     """Train on the encoded data set `data`; log, state and checkpoint go to the folder `out`.
 
     With `lora` only that is trained, on top of `init_from`, and written instead of a checkpoint.
     `resume` continues `out/state.safetensors` bit for bit; `init_from` starts from the weights of a
     checkpoint with a fresh optimiser. `stop_after` seconds the run saves its state and returns.
+    `build` makes the network of a config, for experiments with another.
     Raises JoVAError for unusable data or files, and when the loss stops being a number.
     """
     started = time.monotonic()
@@ -71,7 +73,7 @@ def train(
     encoder = MiniTextEncoder.of(config, vocabulary)
 
     dtype = DTYPES[settings.dtype]
-    model, before = start_model(config, settings, lora, init_from)
+    model, before = start_model(config, settings, lora, init_from, build)
     # fp32 masters are what the optimiser moves; the network computes with a copy in `dtype`.
     model.to(processes.device)
     masters = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
@@ -183,10 +185,14 @@ def _save(
 
 
 def start_model(
-    config: JoVAConfig, settings: TrainSettings, lora: LoRAConfig | None, init_from: Path | None
+    config: JoVAConfig,
+    settings: TrainSettings,
+    lora: LoRAConfig | None,
+    init_from: Path | None,
+    build: Callable[[JoVAConfig], JoVA] = JoVA,
 ) -> tuple[JoVA, int]:
     """The network in fp32, fresh or from a checkpoint, and the samples that one has seen."""
-    model, before = JoVA(config), 0
+    model, before = build(config), 0
     initialise(model, settings.seed)
     if init_from is not None:
         start = load_jova(init_from)
