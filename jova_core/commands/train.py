@@ -8,14 +8,19 @@ from typing import get_type_hints
 import torch
 
 from ..codecs.checkpoint import load_codecs
+from ..codecs.text import MiniTextEncoder
 from ..config import PRESETS, JoVAConfig, JoVAError
 from ..minidata.vocabulary import published_vocabulary
 from ..model.checkpoint import load_jova
 from ..model.lora import LAYERS, BranchLoRA, LoRAConfig
+from ..mouth.landmarks import find_landmarker
 from ..pipeline import MINI, MINI_CODECS
 from ..prompt import Vocabulary
-from ..training.loop import train
-from ..training.settings import TrainSettings
+from ..quality.cases import read_cases
+from ..quality.judges import FILE_NAME, load_judges
+from ..training.loop import Watch, deadline, train
+from ..training.settings import Tasks, TrainSettings
+from ..training.validate import Validation
 from .console import note, result
 from .threads import add_threads, use_threads
 
@@ -24,7 +29,7 @@ _OPTIONS = {
     "steps": "optimiser steps",
     "batch": "clips a step",
     "learning_rate": "peak learning rate",
-    "optimizer": "adamw or muon",
+    "optimizer": "adamw, adamw8bit (needs bitsandbytes) or muon",
     "warmup": "steps of linear warm-up",
     "cooldown": "last share of the steps, falling to 0",
     "ema": "decay of the averaged weights",
@@ -33,12 +38,20 @@ _OPTIONS = {
     "shift": "of the timesteps towards noise",
     "mouth_weight": "λ of the mouth-area loss",
     "mouth_form": "weighted or area",
+    "video_weight": "of the video loss",
     "audio_weight": "of the audio loss",
     "audio_alone": "share of steps without pictures, which learn the voice four times as fast",
     "by_sound": "share of spoken words told by their sounds alone",
     "dtype": "bf16 or fp32; on CPUs without fast bf16 products fp32 is faster",
     "checkpoint_every": "steps between checkpoints",
     "keep_every": "steps between checkpoints kept for a curve; 0 keeps only the last",
+}
+# Shares of the samples, in `Tasks`.
+_TASKS = {
+    "independent": "with a time of its own for each stream; the rest share one",
+    "audio_given": "whose sound is given",
+    "video_given": "whose video is given",
+    "image_given": "whose first picture is given, of those whose video is made",
 }
 
 
@@ -51,6 +64,10 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="continue the run in `out`")
     parser.add_argument("--codecs", type=Path, help="that encoded the data (default: the mini's)")
     parser.add_argument("--minutes", type=float, help="save and stop after this time")
+    words = "JSON list of prompts with frames: made and scored while training"
+    parser.add_argument("--validate", type=Path, help=words)
+    words = "steps between two of these rounds (default: as often as checkpoints)"
+    parser.add_argument("--validate-every", type=int, help=words)
     add_threads(parser)
     parser.add_argument("--no-compile", action="store_true", help="run without torch.compile")
     words = "compute blocks again in the backward pass: slower, much less memory"
@@ -61,6 +78,9 @@ def add_options(parser: ArgumentParser) -> None:
         text = f"{words} (default {getattr(defaults, name)})"
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help=text)
 
+    for name, words in _TASKS.items():
+        text = f"share of the samples {words} (default {getattr(Tasks(), name)})"
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, help=text)
     _add_lora_options(parser)
 
 
@@ -84,8 +104,10 @@ def run(options: Namespace) -> None:
     if options.minutes is not None and not options.minutes > 0:
         raise JoVAError(f"--minutes is {options.minutes:g}; give a time above 0.")
     chosen = {n: getattr(options, n) for n in _OPTIONS if getattr(options, n) is not None}
+    tasks = {n: getattr(options, n) for n in _TASKS if getattr(options, n) is not None}
     settings = TrainSettings(
         **chosen,
+        tasks=Tasks(**tasks),
         compile=not options.no_compile,
         gradient_checkpointing=options.gradient_checkpointing,
     )
@@ -110,9 +132,31 @@ def run(options: Namespace) -> None:
         lora=lora,
         init_from=init_from,
         resume=options.resume,
-        stop_after=None if options.minutes is None else 60 * options.minutes,
+        watches=_watches(options, config, settings, vocabulary),
     )
     result(str(checkpoint))
+
+
+def _watches(
+    options: Namespace, config: JoVAConfig, settings: TrainSettings, vocabulary: Vocabulary
+) -> list[Watch]:
+    watches = [] if options.minutes is None else [deadline(60 * options.minutes)]
+    if options.validate is None:
+        return watches
+    every = settings.checkpoint_every if options.validate_every is None else options.validate_every
+    if every < 1:
+        raise JoVAError(f"--validate-every is {every}; give 1 or more steps.")
+    judges = options.data / FILE_NAME
+    validation = Validation(
+        out=options.out,
+        cases=read_cases(options.validate),
+        every=every,
+        codecs=load_codecs(options.codecs or MINI_CODECS),
+        encoder=MiniTextEncoder.of(config, vocabulary),
+        face_model=find_landmarker(),
+        judges=load_judges(judges) if judges.is_file() else None,
+    )
+    return [*watches, validation]
 
 
 def _lora(options: Namespace) -> LoRAConfig:

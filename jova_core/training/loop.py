@@ -1,13 +1,12 @@
 """`jova train`: one linear loop from latents on disk to a checkpoint."""
 
-import json
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +14,6 @@ from torch.optim import Optimizer
 
 from ..codecs.text import MiniTextEncoder
 from ..config import JoVAConfig, JoVAError
-from ..files import staged
 from ..latents import AVLatents
 from ..model.block import Attention, Block, RunBlock, StreamContext, call_block
 from ..model.checkpoint import load_jova, save_jova
@@ -24,7 +22,8 @@ from ..model.lora import LoRAConfig, add_lora, save_lora
 from ..prompt import Vocabulary
 from .curve import write_curve
 from .data import Batch, LatentSet, read_training
-from .loss import LossTerms, finite, flow_losses, time_bins
+from .log import LOG, describe, trim_logs, write_line
+from .loss import LossTerms, finite, flow_losses
 from .muon import Muon
 from .processes import Processes
 from .settings import TrainSettings
@@ -42,6 +41,31 @@ _MATRICES = tuple(f".{name}.weight" for name in ("qkv", "proj", "mlp.0", "mlp.2"
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainProgress:
+    """Where a run stands after a step, for whoever watches it.
+
+    `averaged()` lends the network with the averaged weights, in the dtype and on the device it is
+    trained in; leaving the context gives it back to the training.
+    """
+
+    step: int
+    steps: int
+    samples: int
+    loss: float
+    averaged: Callable[[], AbstractContextManager[JoVA]]
+
+
+# Called after each step by the first process; whether the run should save its state and stop.
+Watch = Callable[[TrainProgress], bool]
+
+
+def deadline(seconds: float) -> Watch:
+    """Stops a run `seconds` from now."""
+    end = time.monotonic() + seconds
+    return lambda _progress: time.monotonic() > end
+
+
 def train(
     data: Path,
     out: Path,
@@ -52,19 +76,21 @@ def train(
     lora: LoRAConfig | None = None,
     init_from: Path | None = None,
     resume: bool = False,
-    stop_after: float | None = None,
     build: Callable[[JoVAConfig], JoVA] = JoVA,
+    watches: Sequence[Watch] = (),
+    device: torch.device | None = None,
 ) -> Path:
     """Train on the encoded data set `data`; log, state and checkpoint go to the folder `out`.
 
     With `lora` only that is trained, on top of `init_from`, and written instead of a checkpoint.
     `resume` continues `out/state.safetensors` bit for bit; `init_from` starts from the weights of a
-    checkpoint with a fresh optimiser. `stop_after` seconds the run saves its state and returns.
-    `build` makes the network of a config, for experiments with another.
+    checkpoint with a fresh optimiser. When one of `watches` says so, the run saves its state and
+    returns. `build` makes the network of a config, for experiments with another; `device` is where
+    to train, by default the first GPU where there is one.
     Raises JoVAError for unusable data or files, and when the loss stops being a number.
     """
     started = time.monotonic()
-    processes = Processes.join()
+    processes = Processes.join(device)
     out.mkdir(parents=True, exist_ok=True)
     state_path, checkpoint = out / "state.safetensors", out / _file_name(lora)
     if state_path.exists() and not resume:
@@ -81,8 +107,7 @@ def train(
     model.to(dtype)
     network = processes.wrap(model)
     optimizers = make_optimizers(masters, settings)
-    run = compiled_blocks() if settings.compile else call_block
-    run = checkpointed(run) if settings.gradient_checkpointing else run
+    run = block_runner(settings)
 
     fingerprint = settings_fingerprint(
         config, settings, vocabulary, init_from, latents.digest, lora
@@ -92,27 +117,22 @@ def train(
         state = load_state(state_path, fingerprint)
         step = state.step
         restore(state, masters, average, optimizers)
-        trim_log(out / "log.jsonl", step, processes)
+        trim_logs(out, step, processes)
     copy_into(model, masters)
     share = processes.share(settings.batch)
     processes.wait()
 
     from tqdm import tqdm
 
-    bar = tqdm(
-        total=settings.steps,
-        initial=step,
-        unit="step",
-        smoothing=0.05,
-        disable=not processes.first,
-    )
-    with (out / "log.jsonl").open("a", encoding="utf-8") as log:
+    shown = processes.first
+    bar = tqdm(total=settings.steps, initial=step, unit="step", smoothing=0.05, disable=not shown)
+    with (out / LOG).open("a", encoding="utf-8") as log:
         while step < settings.steps:
             first = before + step * settings.batch
             batch = latents.batch(first, settings, encoder, dtype, share=share)
             batch = batch.to(processes.device)
             terms = losses(network, batch, settings, run)
-            loss = terms.total(settings.audio_weight)
+            loss = terms.weighed(settings.video_weight, settings.audio_weight).mean()
             loss.backward()
             norm = move_gradients(model, masters, settings.clip_norm)
             if not (finite(loss) and finite(norm)):
@@ -140,13 +160,19 @@ def train(
                 }
                 write_line(log, line, processes)
                 bar.set_postfix(loss=line["loss"], refresh=False)
-            late = stop_after is not None and time.monotonic() - started > stop_after
-            timed_out = stop_after is not None and processes.any(late)
+            progress = TrainProgress(
+                step=step,
+                steps=settings.steps,
+                samples=before + step * settings.batch,
+                loss=float(loss.detach()),
+                averaged=partial(lent, model, average, masters),
+            )
+            asked = [watch(progress) for watch in watches] if processes.first else []
+            stopped = processes.any(any(asked))
             kept = settings.keep_every > 0 and step % settings.keep_every == 0
             due = step % settings.checkpoint_every == 0 or step == settings.steps
-            if processes.first and (due or kept or timed_out):
-                about = {"settings": asdict(settings), "step": step}
-                about["samples"] = before + step * settings.batch
+            if processes.first and (due or kept or stopped):
+                about = {"settings": asdict(settings), "step": step, "samples": progress.samples}
                 about["vocabulary"] = vocabulary.to_dict()
                 for path in (checkpoint, *([_kept(checkpoint, about)] if kept else [])):
                     _save(path, average, config, lora, about)
@@ -156,10 +182,20 @@ def train(
                 )
                 if log.tell():
                     write_curve(out)
-            if timed_out:
+            if stopped:
                 break
     bar.close()
     return checkpoint
+
+
+@contextmanager
+def lent(model: JoVA, average: dict[str, Tensor], masters: dict[str, Tensor]) -> Iterator[JoVA]:
+    """The model with the averaged weights in it; afterwards it has its masters' again."""
+    copy_into(model, average)
+    try:
+        yield model
+    finally:
+        copy_into(model, masters)
 
 
 def _file_name(lora: LoRAConfig | None) -> str:
@@ -203,24 +239,10 @@ def start_model(
     return model, before
 
 
-def write_line(log: IO[str], line: dict[str, Any], processes: Processes) -> None:
-    """One line of JSON, on disk at once; from the first process only."""
-    if processes.first:
-        log.write(json.dumps(line) + "\n")
-        log.flush()
-
-
-def trim_log(path: Path, step: int, processes: Processes) -> None:
-    """Drop what a killed run logged after the state it is resumed from, a torn line included."""
-    if not processes.first:
-        return
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        with suppress(ValueError):
-            if json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
-    with staged(path) as temporary:
-        temporary.write_text("".join(kept), encoding="utf-8")
+def block_runner(settings: TrainSettings) -> RunBlock:
+    """How the settings want blocks to be run."""
+    run = compiled_blocks() if settings.compile else call_block
+    return checkpointed(run) if settings.gradient_checkpointing else run
 
 
 def compiled_blocks() -> RunBlock:
@@ -266,7 +288,10 @@ def losses(
 
 
 def make_optimizers(masters: dict[str, Tensor], settings: TrainSettings) -> list[Optimizer]:
-    """AdamW for everything, or Muon for the matrices inside blocks and AdamW for the rest."""
+    """AdamW for everything, or Muon for the matrices inside blocks and AdamW for the rest.
+
+    JoVAError where adamw8bit is asked for and bitsandbytes is missing.
+    """
     inner = [
         p
         for name, p in masters.items()
@@ -274,15 +299,7 @@ def make_optimizers(masters: dict[str, Tensor], settings: TrainSettings) -> list
     ]
     chosen = {id(p) for p in inner}
     rest = [p for p in masters.values() if id(p) not in chosen]
-    optimizers: list[Optimizer] = [
-        torch.optim.AdamW(
-            rest,
-            lr=settings.learning_rate,
-            betas=(0.9, 0.99),
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
-    ]
+    optimizers: list[Optimizer] = [_adamw(rest, settings)]
     if inner:
         optimizers.append(
             Muon(
@@ -293,6 +310,21 @@ def make_optimizers(masters: dict[str, Tensor], settings: TrainSettings) -> list
             )
         )
     return optimizers
+
+
+def _adamw(parameters: list[Tensor], settings: TrainSettings) -> Optimizer:
+    how = {"lr": settings.learning_rate, "betas": (0.9, 0.99)}
+    how["weight_decay"] = settings.weight_decay
+    if settings.optimizer != "adamw8bit":
+        return torch.optim.AdamW(parameters, fused=True, **how)
+    try:
+        from bitsandbytes.optim import AdamW8bit
+    except ImportError as error:
+        raise JoVAError(
+            "The optimiser adamw8bit needs the package bitsandbytes; install it with "
+            "`pip install bitsandbytes`, or use adamw."
+        ) from error
+    return AdamW8bit(parameters, **how)
 
 
 def move_gradients(model: JoVA, masters: dict[str, Tensor], clip_norm: float) -> Tensor:
@@ -337,34 +369,3 @@ def restore(
         value.copy_(state.tensors[f"master.{name}"])
         average[name].copy_(state.tensors[f"average.{name}"])
     restore_optimizers(optimizers, state.tensors)
-
-
-def describe(
-    batch: Batch, terms: LossTerms, norm: Tensor, settings: TrainSettings, processes: Processes
-) -> dict[str, Any]:
-    """The log line of a step: every loss term over the whole batch, by bins of σ where it says so.
-
-    All processes call it: it gathers their samples.
-    """
-    video, audio, total, mouth, sigma_video, sigma_audio, share = (
-        processes.gather(value.detach().float().contiguous()).cpu()
-        for value in (
-            terms.video_plain,
-            terms.audio,
-            terms.video + settings.audio_weight * terms.audio,
-            terms.mouth,
-            batch.sigma_video,
-            batch.sigma_audio,
-            batch.mouth.mean(dim=(1, 2, 3, 4)),
-        )
-    )
-    return {
-        "loss": round(float(total.mean()), 5),
-        "video": round(float(video.mean()), 5),
-        "audio": round(float(audio.mean()), 5),
-        "mouth": round(float(mouth.mean()), 5),
-        "mouth_share": round(float(share.mean()), 5),
-        "grad_norm": round(float(norm), 4),
-        "video_by_time": time_bins(sigma_video, video),
-        "audio_by_time": time_bins(sigma_audio, audio),
-    }

@@ -21,9 +21,9 @@ class LossTerms:
     video_plain: Tensor
     mouth: Tensor
 
-    def total(self, audio_weight: float) -> Tensor:
-        """video + audio_weight · audio, mean over the batch."""
-        return (self.video + audio_weight * self.audio).mean()
+    def weighed(self, video_weight: float, audio_weight: float) -> Tensor:
+        """video_weight · video + audio_weight · audio, `[B]`: its mean is minimised."""
+        return video_weight * self.video + audio_weight * self.audio
 
 
 def mouth_loss(

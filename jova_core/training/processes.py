@@ -26,13 +26,14 @@ class Processes:
     accelerator: Any = None
 
     @staticmethod
-    def join() -> "Processes":
+    def join(device: torch.device | None = None) -> "Processes":
         """This process alone, or together with those it was launched with.
 
-        JoVAError where it was launched among others and Accelerate is missing.
+        Alone it computes on `device`, by default the first GPU where there is one. JoVAError where
+        it was launched among others and Accelerate is missing.
         """
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-            device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+            device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
             return Processes(rank=0, count=1, device=device)
         try:
             from accelerate import Accelerator, DistributedDataParallelKwargs

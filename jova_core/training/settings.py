@@ -1,5 +1,6 @@
 """Every choice of a training run, as frozen data. All values are ours: the paper gives none."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args, get_origin, get_type_hints
 
@@ -16,6 +17,14 @@ class Tasks:
     video_given: float = 0.12  # clean video, t_video = 0
     image_given: float = 0.25  # of the samples whose video is made: clean first latent frame
 
+    def __post_init__(self) -> None:
+        shares = (self.independent, self.audio_given, self.video_given)
+        if min(*shares, self.image_given) < 0 or sum(shares) > 1 or self.image_given > 1:
+            raise JoVAError(
+                f"The tasks have the shares {shares} and {self.image_given} for the picture; give "
+                "shares from 0 to 1, the first three together at most 1."
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
@@ -25,7 +34,7 @@ class TrainSettings:
     batch: int = 32
     steps: int = 4000
     learning_rate: float = 1e-3
-    optimizer: Literal["adamw", "muon"] = "adamw"
+    optimizer: Literal["adamw", "adamw8bit", "muon"] = "adamw"  # 8 bit: by bitsandbytes
     weight_decay: float = 0.01
     warmup: int = 200
     cooldown: float = 0.25  # last share of the steps, linearly down to 0
@@ -36,6 +45,7 @@ class TrainSettings:
     shift: float = 3.0  # towards noise, where words and colours are decided
     mouth_weight: float = 5.0  # λ of the mouth-area loss
     mouth_form: Literal["weighted", "area"] = "weighted"
+    video_weight: float = 1.0
     audio_weight: float = 1.0
     audio_alone: float = 0.0  # of the steps: no pictures in the sequence, only the voice is learnt
     tasks: Tasks = Tasks()
@@ -65,8 +75,11 @@ class TrainSettings:
                 raise JoVAError(f"{name} is {getattr(self, name)}; give a share from 0 to 1.")
         if not 0 < self.learning_rate < 1:
             raise JoVAError(f"learning_rate is {self.learning_rate}; give one between 0 and 1.")
-        if not (self.shift > 0 and self.mouth_weight >= 0 and self.audio_weight >= 0):
-            raise JoVAError("shift must be above 0, mouth_weight and audio_weight 0 or more.")
+        for name in ("mouth_weight", "video_weight", "audio_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise JoVAError(f"{name} is {getattr(self, name)}; give 0 or more.")
+        if not 0 < self.shift < math.inf:
+            raise JoVAError(f"shift is {self.shift}; give one above 0.")
 
     def rate(self, step: int) -> float:
         """Learning rate at `step`: linear warm-up, constant, linear cool-down."""

@@ -1,6 +1,5 @@
 """Training in two processes over gloo: the same run as in one, and it survives a killed process."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -21,11 +20,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    spec = importlib.util.spec_from_file_location("made", SCRIPT.with_name("test_training.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.make_data(tmp_path_factory.mktemp("data") / "set")
+def data(tiny, tmp_path_factory):
+    return tiny.make_data(tmp_path_factory.mktemp("data") / "set")
 
 
 def launch(data, out, processes, **changes):

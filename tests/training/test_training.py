@@ -18,7 +18,7 @@ from jova_core.latents import latent_shapes
 from jova_core.model.checkpoint import load_jova
 from jova_core.model.lora import LoRAConfig, load_lora, merge_lora
 from jova_core.prompt import Vocabulary
-from jova_core.training.loop import train
+from jova_core.training.loop import deadline, train
 from jova_core.training.settings import TrainSettings
 
 _SMALL = PRESETS["mini_ablation"]
@@ -97,7 +97,7 @@ def log_of(folder: Path) -> dict[int, dict]:
 
 
 def run(data, out, **changes):
-    named = ("resume", "init_from", "stop_after", "lora")
+    named = ("resume", "init_from", "watches", "lora")
     extra = {k: changes.pop(k) for k in named if k in changes}
     return train(data, out, CONFIG, replace(SETTINGS, **changes), VOCABULARY, **extra)
 
@@ -128,7 +128,7 @@ def test_checkpoint_carries_config_and_vocabulary(data, tmp_path):
 def test_resume_is_bit_exact(data, tmp_path, optimizer):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     run(data, whole, optimizer=optimizer)
-    run(data, parts, optimizer=optimizer, stop_after=0.0)
+    run(data, parts, optimizer=optimizer, watches=[deadline(0)])
     run(data, parts, optimizer=optimizer, resume=True)
     assert [v["loss"] for v in log_of(parts).values()] == [
         v["loss"] for v in log_of(whole).values()
@@ -183,7 +183,7 @@ def test_a_run_is_not_overwritten(data, tmp_path):
 
 def test_a_loss_that_is_no_number_stops_before_the_update(data, tmp_path):
     with pytest.raises(JoVAError, match="no number"):
-        run(data, tmp_path, steps=50, mouth_weight=float("inf"))
+        run(data, tmp_path, steps=50, mouth_weight=3e38)
     assert not (tmp_path / "jova.safetensors").exists()
 
 
@@ -204,7 +204,7 @@ def test_a_lora_learns_on_a_frozen_network_and_resumes(data, tmp_path):
 
     settings = {"steps": 6, "init_from": base, "lora": lora}
     whole = load_file(run(data, tmp_path / "whole", **settings))
-    run(data, tmp_path / "parts", stop_after=0, **settings)
+    run(data, tmp_path / "parts", watches=[deadline(0)], **settings)
     parts = load_file(run(data, tmp_path / "parts", resume=True, **settings))
     assert whole.keys() == parts.keys()
     assert all(torch.equal(whole[k], parts[k]) for k in whole)

@@ -1,0 +1,68 @@
+"""The log of a run: a line of JSON each few steps, every loss by name and by time."""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from torch import Tensor
+
+from ..files import staged
+from .data import Batch
+from .loss import LossTerms, time_bins
+from .processes import Processes
+from .settings import TrainSettings
+
+LOG, VALIDATION_LOG = "log.jsonl", "validation.jsonl"  # in the folder of a run
+
+
+def write_line(log: IO[str], line: dict[str, Any], processes: Processes) -> None:
+    """One line of JSON, on disk at once; from the first process only."""
+    if processes.first:
+        log.write(json.dumps(line) + "\n")
+        log.flush()
+
+
+def trim_logs(out: Path, step: int, processes: Processes) -> None:
+    """Drop what a killed run logged after the state it is resumed from, a torn line included."""
+    for path in (out / LOG, out / VALIDATION_LOG):
+        if not processes.first or not path.exists():
+            continue
+        kept = []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            with suppress(ValueError):
+                if json.loads(line)["step"] <= step:
+                    kept.append(line + "\n")
+        with staged(path) as temporary:
+            temporary.write_text("".join(kept), encoding="utf-8")
+
+
+def describe(
+    batch: Batch, terms: LossTerms, norm: Tensor, settings: TrainSettings, processes: Processes
+) -> dict[str, Any]:
+    """The log line of a step: every loss term over the whole batch, by bins of σ where it says so.
+
+    All processes call it: it gathers their samples.
+    """
+    video, audio, total, mouth, sigma_video, sigma_audio, share = (
+        processes.gather(value.detach().float().contiguous()).cpu()
+        for value in (
+            terms.video_plain,
+            terms.audio,
+            terms.weighed(settings.video_weight, settings.audio_weight),
+            terms.mouth,
+            batch.sigma_video,
+            batch.sigma_audio,
+            batch.mouth.mean(dim=(1, 2, 3, 4)),
+        )
+    )
+    return {
+        "loss": round(float(total.mean()), 5),
+        "video": round(float(video.mean()), 5),
+        "audio": round(float(audio.mean()), 5),
+        "mouth": round(float(mouth.mean()), 5),
+        "mouth_share": round(float(share.mean()), 5),
+        "grad_norm": round(float(norm), 4),
+        "video_by_time": time_bins(sigma_video, video),
+        "audio_by_time": time_bins(sigma_audio, audio),
+    }
