@@ -8,6 +8,7 @@ from .load import JoVALoadCodecs, JoVALoadModel, JoVALoadTextEncoder
 from .mouth import JoVAMouthMask
 from .prompt import JoVAPrompt, JoVAReferenceImage
 from .sample import JoVASampler
+from .train import JoVAEncodeDataset, JoVATrainLoRA
 from .video import JoVADecode, JoVASampleMedia, JoVASaveVideo, JoVASyncReport
 
 NODES: list[type[io.ComfyNode]] = [
@@ -24,6 +25,8 @@ NODES: list[type[io.ComfyNode]] = [
     JoVASaveVideo,
     JoVASyncReport,
     JoVAMouthMask,
+    JoVAEncodeDataset,
+    JoVATrainLoRA,
     JoVASampleMedia,
 ]
 

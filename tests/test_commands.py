@@ -223,7 +223,7 @@ def test_full_disk_and_closed_folder(code, says, tmp_path, capsys, monkeypatch):
 
 def test_wrong_training_settings(tmp_path, capsys):
     for options, says in (
-        (["--optimizer", "magic"], "adamw, muon"),
+        (["--optimizer", "magic"], "adamw, adamw8bit, muon"),
         (["--batch", "0"], "at least 1"),
         (["--preset", "huge"], "mini"),
         (["--lora", "--lora-rank", "0"], "rank"),

@@ -30,6 +30,7 @@ class Sample:
     fps: Fraction
     sample_rate: int
     prompt: Prompt
+    mouth: tuple[int, int, int, int]  # px (x0, y0, x1, y1), what the mouth covers in all frames
 
 
 def sample_names() -> tuple[str, ...]:
@@ -46,13 +47,16 @@ def load_sample(name: str) -> Sample:
         raise JoVAError(f"There is no character {name!r}; choose {', '.join(sample_names())}.")
     with Image.open(_FOLDER / f"{name}.webp") as film:
         pictures = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(film)]
+    told = dict(about["characters"][name])
+    mouth = tuple(told.pop("mouth"))
     sound, rate = read_audio_native(_FOLDER / f"{name}.flac")
     return Sample(
         frames=torch.from_numpy(np.stack(pictures)),
         audio=sound[0],
         fps=Fraction(about["fps"]),
         sample_rate=rate,
-        prompt=Prompt(**about["characters"][name]),
+        prompt=Prompt(**told),
+        mouth=mouth,
     )
 
 

@@ -4,8 +4,9 @@ Legend: F frames, T video latents, h and w latent rows and columns, N samples.
 """
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -31,7 +32,7 @@ from ..mouth.landmarks import LipDetector, find_landmarker, sampled_frames
 from ..mouth.masks import by_latent, latent_mask
 from ..timeline import Timeline
 from .manifest import Entry
-from .shards import Outcome, TrainingClip, read_outcomes, write_shard
+from .shards import Outcome, TrainingClip, read_outcomes, write_index, write_shard
 
 BATCH = 8  # clips a job and a shard: what a run that is cut off may lose
 
@@ -73,28 +74,66 @@ def encode_clips(
     """Encode into shards in `out` what is not there yet; returns what became of every entry.
 
     `config` gives rates and picture size. An entry that was done or refused before, and whose files
-    are unchanged, is not looked at again. Raises JoVAError for an unusable folder or model file.
+    are unchanged, is not looked at again; clips that `entries` no longer name stay in their shards
+    but are not trained on. `progress(done, total)` follows each clip. Raises JoVAError for an
+    unusable folder or model file.
     """
     if workers < 1:
         raise JoVAError(f"{workers} workers cannot encode; give 1 or more.")
-    model, codecs = find_landmarker(model_path), load_codecs(codecs_path)
+    # Only where a mouth has to be found.
+    model = find_landmarker(model_path) if any(e.mouth is None for e in entries) else None
+    codecs = load_codecs(codecs_path)
     out.mkdir(parents=True, exist_ok=True)
     done = read_outcomes(out)
     keys = {entry.key(): entry for entry in entries}
     waiting = [(key, entry) for key, entry in keys.items() if key not in done]
-    jobs = [waiting[i : i + BATCH] for i in range(0, len(waiting), BATCH)]
-    job = partial(_encode_batch, config, codecs_path, rules or EncodeRules(), model)
-    count = len(keys) - len(waiting)
+    batches = [waiting[i : i + BATCH] for i in range(0, len(waiting), BATCH)]
+    tools = _Tools(config=config, codecs=codecs_path, rules=rules or EncodeRules(), model=model)
+    count, total = len(keys) - len(waiting), len(keys)
+
+    def clip_done() -> None:
+        nonlocal count
+        count += 1
+        if progress is not None:
+            progress(count, total)
+
+    for tensors, outcomes in _encoded(tools, batches, workers, clip_done):
+        write_shard(out, tensors, outcomes, codecs.stats)
+        done |= {outcome.id: outcome for outcome in outcomes}
+    write_index(out, keys)
+    return [done[key] for key in keys]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tools:
+    """What a process needs to encode a batch."""
+
+    config: JoVAConfig
+    codecs: Path
+    rules: EncodeRules
+    model: Path | None
+
+
+_Batch = Sequence[tuple[str, Entry]]
+_Encoded = tuple[dict[str, Tensor], list[Outcome]]
+
+
+def _encoded(
+    tools: _Tools, batches: Sequence[_Batch], workers: int, clip_done: Callable[[], None]
+) -> Iterator[_Encoded]:
+    """The batches in order; one worker is this process, which may live inside another program."""
+    if workers == 1:
+        for batch in batches:
+            yield _encode_batch(tools, batch, clip_done)
+        return
     # A forked child would inherit MediaPipe's and torch's threads half alive.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, max(1, len(jobs))), mp_context=context) as pool:
-        for tensors, outcomes in pool.map(job, jobs):
-            write_shard(out, tensors, outcomes, codecs.stats)
-            done |= {outcome.id: outcome for outcome in outcomes}
-            count += len(outcomes)
-            if progress is not None:
-                progress(count, len(keys))
-    return [done[key] for key in keys]
+    count = min(workers, max(1, len(batches)))
+    with ProcessPoolExecutor(count, context, torch.set_num_threads, (1,)) as pool:
+        for tensors, outcomes in pool.map(partial(_encode_batch, tools), batches):
+            for _ in outcomes:
+                clip_done()
+            yield tensors, outcomes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +142,7 @@ class ClipEncoder:
 
     config: JoVAConfig
     codecs: MiniCodecs
-    detector: LipDetector
+    detector: LipDetector | None
     rules: EncodeRules
 
     @property
@@ -192,30 +231,28 @@ def _drawn_mask(path: Path, config: JoVAConfig, frames: int) -> Tensor:
 
 
 def _encode_batch(
-    config: JoVAConfig,
-    codecs_path: Path,
-    rules: EncodeRules,
-    model: Path,
-    batch: Sequence[tuple[str, Entry]],
-) -> tuple[dict[str, Tensor], list[Outcome]]:
-    torch.set_num_threads(1)
-    codecs, tensors, outcomes = load_codecs(codecs_path), {}, []
-    with LipDetector(model) as detector:
-        encoder = ClipEncoder(config=config, codecs=codecs, detector=detector, rules=rules)
+    tools: _Tools, batch: _Batch, clip_done: Callable[[], None] = lambda: None
+) -> _Encoded:
+    codecs, tensors, outcomes = load_codecs(tools.codecs), {}, []
+    with nullcontext() if tools.model is None else LipDetector(tools.model) as detector:
+        encoder = ClipEncoder(
+            config=tools.config, codecs=codecs, detector=detector, rules=tools.rules
+        )
         for key, entry in batch:
             about = {"id": key, "source": str(entry.video)}
             try:
                 made, frames, notes = encoder.encode(entry)
             except RejectedError as reason:
                 outcomes.append(Outcome(**about, reason=str(reason)))
-                continue
-            tensors |= {f"{key}.{name}": value for name, value in made.items()}
-            clip = TrainingClip(
-                id=key,
-                frames=frames,
-                video_caption=entry.video_caption,
-                audio_caption=entry.audio_caption,
-                transcript=entry.transcript,
-            )
-            outcomes.append(Outcome(**about, clip=clip, notes=tuple(notes)))
+            else:
+                tensors |= {f"{key}.{name}": value for name, value in made.items()}
+                clip = TrainingClip(
+                    id=key,
+                    frames=frames,
+                    video_caption=entry.video_caption,
+                    audio_caption=entry.audio_caption,
+                    transcript=entry.transcript,
+                )
+                outcomes.append(Outcome(**about, clip=clip, notes=tuple(notes)))
+            clip_done()
     return tensors, outcomes

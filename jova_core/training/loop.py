@@ -110,7 +110,7 @@ def train(
     run = block_runner(settings)
 
     fingerprint = settings_fingerprint(
-        config, settings, vocabulary, init_from, latents.digest, lora
+        config, settings.identity(), vocabulary, init_from, latents.digest, lora
     )
     step = 0
     if resume:

@@ -1,7 +1,7 @@
 """Every choice of a training run, as frozen data. All values are ours: the paper gives none."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args, get_origin, get_type_hints
 
 from ..config import JoVAError
@@ -80,6 +80,14 @@ class TrainSettings:
                 raise JoVAError(f"{name} is {getattr(self, name)}; give 0 or more.")
         if not 0 < self.shift < math.inf:
             raise JoVAError(f"shift is {self.shift}; give one above 0.")
+
+    def identity(self) -> "TrainSettings":
+        """These settings without those that a run may change when it goes on: length, files, speed.
+
+        With more steps than before, the learning rate follows the schedule of the longer run.
+        """
+        kept = {"steps": 1, "checkpoint_every": 1, "keep_every": 0, "log_every": 1}
+        return replace(self, **kept, compile=False, gradient_checkpointing=False)
 
     def rate(self, step: int) -> float:
         """Learning rate at `step`: linear warm-up, constant, linear cool-down."""

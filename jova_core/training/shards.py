@@ -4,7 +4,7 @@ A shard is written whole or not at all, so a run that is cut off loses one batch
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ from torch import Tensor
 from ..codecs.checkpoint import LatentStats
 from ..config import JoVAError
 from ..files import read_metadata, read_tensors, staged
+from ..prompt import Prompt
 
 FORMAT = "jova-encoded-1"
 PATTERN = "shard-*.safetensors"
+INDEX = "clips.json"  # ids of the clips that the last run asked for
 WANTED = ("shard", "a folder that `jova data encode` filled")
 
 
@@ -31,6 +33,15 @@ class TrainingClip:
     video_caption: str
     audio_caption: str
     transcript: str
+
+    @property
+    def prompt(self) -> Prompt:
+        """Its captions and transcript."""
+        return Prompt(
+            video_caption=self.video_caption,
+            audio_caption=self.audio_caption,
+            transcript=self.transcript,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +88,17 @@ def read_outcomes(folder: Path) -> dict[str, Outcome]:
     return {outcome.id: outcome for outcomes, _ in found for outcome in outcomes}
 
 
-def read_encoded(folder: Path, only: set[str] | None = None) -> Encoded:
-    """All encoded clips of a folder, or those named. Raises JoVAError where there are none."""
+def write_index(folder: Path, ids: Iterable[str]) -> None:
+    """Say which clips belong to the data set now; others may lie in older shards."""
+    with staged(folder / INDEX) as temporary:
+        temporary.write_text(json.dumps(sorted(ids)), encoding="utf-8")
+
+
+def read_encoded(folder: Path) -> Encoded:
+    """All encoded clips that belong to the data set. Raises JoVAError where there are none."""
     clips, latents, masks, stats = [], {}, {}, None
+    index = folder / INDEX
+    only = set(json.loads(index.read_text(encoding="utf-8"))) if index.is_file() else None
     for path in _paths(folder):
         tensors, about = read_tensors(path, *WANTED)
         outcomes, shard_stats = _read(path, about)

@@ -44,7 +44,7 @@ def load_state(path: Path, fingerprint: str) -> TrainState:
     if about["fingerprint"] != fingerprint:
         raise JoVAError(
             f"{path} was trained with other settings (then {about['fingerprint']}, now "
-            f"{fingerprint}); resume with the same ones or start a new run with --init-from."
+            f"{fingerprint}); resume with the same ones, or start a new run under another name."
         )
     return TrainState(step=int(about["step"]), fingerprint=fingerprint, tensors=tensors)
 

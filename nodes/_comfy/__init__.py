@@ -9,6 +9,7 @@ from .mouth import mouth_masks
 from .routes import add_routes
 from .sampling import SamplerChoice, sample, sampler_names, scheduler_names
 from .text import add_picture, encode_prompts, load_text_encoder, prompt_remarks
+from .training import TrainChoice, clip_sources, encode_dataset, source_state, train_lora
 from .video import (
     ReportUI,
     SavedClipUI,
@@ -25,11 +26,14 @@ __all__ = [
     "ReportUI",
     "SamplerChoice",
     "SavedClipUI",
+    "TrainChoice",
     "add_picture",
     "add_routes",
     "chosen_path",
+    "clip_sources",
     "decode",
     "empty_latent",
+    "encode_dataset",
     "encode_prompts",
     "give_audio",
     "give_film",
@@ -49,5 +53,7 @@ __all__ = [
     "sampler_names",
     "save_clip",
     "scheduler_names",
+    "source_state",
     "sync_report",
+    "train_lora",
 ]

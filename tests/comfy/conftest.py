@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -188,6 +189,20 @@ def server(start_server):
     with start_server() as found:
         found.post("/api/settings", {"Comfy.TutorialCompleted": True})
         yield found
+
+
+@pytest.fixture
+def face_model(server):
+    """MediaPipe's model in the server's models folder, for one test."""
+    shared = Path(os.environ.get("JOVA_SHARED", PACK.parent / "shared"))
+    source = shared / "data" / "face_landmarker.task"
+    if not source.is_file():
+        pytest.skip("the face model is not beside the repository")
+    target = server.folder / "models" / "mediapipe" / source.name
+    target.parent.mkdir()
+    shutil.copy(source, target)
+    yield
+    shutil.rmtree(target.parent)
 
 
 def _fresh_folders(folder):

@@ -1,9 +1,7 @@
 """The pack in a running ComfyUI, over HTTP: it loads, runs every workflow, and explains itself."""
 
 import json
-import os
 import re
-import shutil
 import urllib.error
 import urllib.parse
 from fractions import Fraction
@@ -249,20 +247,6 @@ def _reported(character):
 def _tasked(*arguments, **inputs):
     graph = basics() | {"task": task(*arguments, **inputs), "d": decode(["task", 0])}
     return graph | {"save": save(["d", 0])}
-
-
-@pytest.fixture
-def face_model(server):
-    """MediaPipe's model in the server's models folder, for one test."""
-    shared = Path(os.environ.get("JOVA_SHARED", ROOT.parent / "shared"))
-    source = shared / "data" / "face_landmarker.task"
-    if not source.is_file():
-        pytest.skip("the face model is not beside the repository")
-    target = server.folder / "models" / "mediapipe" / source.name
-    target.parent.mkdir()
-    shutil.copy(source, target)
-    yield
-    shutil.rmtree(target.parent)
 
 
 def test_the_sync_report_finds_its_face_model_in_the_models_folder(server, face_model):

@@ -15,7 +15,7 @@ from pathlib import Path
 PACK = Path(__file__).parents[2]
 KINDS = (
     *("Model", "Clip", "Vae", "Latent", "Conditioning", "Image", "Audio", "Video"),
-    *("String", "Int", "Float", "Combo", "Mask", "BoundingBox"),
+    *("String", "Int", "Float", "Combo", "Boolean", "Mask", "BoundingBox"),
 )
 HEAVY = ("mediapipe", "diffusers", "soundfile", "imageio_ffmpeg", "cv2", "scipy")
 STUBBED = (
@@ -67,9 +67,11 @@ def install():
         Schema=lambda **told: told,
         Hidden=types.SimpleNamespace(prompt="PROMPT", extra_pnginfo="EXTRA_PNGINFO"),
         FolderType=Anything,
+        Custom=_kind,
         **kinds,
     )
     sys.modules["folder_paths"].get_filename_list = lambda _folder: []
+    sys.modules["folder_paths"].get_input_directory = lambda: "/nowhere"
     choices = types.SimpleNamespace(SAMPLERS=["euler"], SCHEDULERS=["simple"])
     sys.modules["comfy.samplers"].KSampler = choices
     sys.modules["server"].PromptServer = types.SimpleNamespace(instance=None)

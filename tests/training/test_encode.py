@@ -18,7 +18,7 @@ from jova_core.pipeline import MINI, MINI_CODECS
 from jova_core.samples import load_sample
 from jova_core.training.data import LatentSet, read_training
 from jova_core.training.encode import EncodeRules, encode_clips
-from jova_core.training.manifest import read_manifest
+from jova_core.training.manifest import Entry, read_manifest
 from jova_core.training.shards import PATTERN
 
 SHARED = Path(os.environ.get("JOVA_SHARED", Path(__file__).parents[3] / "shared"))
@@ -143,7 +143,7 @@ def test_a_mask_of_the_users_own_is_taken_and_needs_no_face(tmp_path):
     (tmp_path / "a.jsonl").write_text(json.dumps(line))
     out, config = tmp_path / "out", load_jova(MINI).config
     entries = read_manifest(tmp_path / "a.jsonl")
-    (outcome,) = encode_clips(entries, out, config, MINI_CODECS, workers=1, model_path=MODEL)
+    (outcome,) = encode_clips(entries, out, config, MINI_CODECS, workers=1, model_path="nowhere")
     mouth = read_training(out).masks[outcome.clip.id]
     assert mouth[3].nonzero().tolist() == [[8, 5], [8, 6]]
     assert torch.equal(mouth, mouth[:1].expand_as(mouth))
@@ -187,3 +187,18 @@ def test_an_empty_folder_and_wrong_lengths_get_a_sentence(tmp_path):
         read_manifest(tmp_path)
     with pytest.raises(JoVAError, match="least length"):
         EncodeRules(min_seconds=5)
+
+
+@needs_model
+def test_a_clip_that_the_list_no_longer_names_is_not_trained_on(tmp_path):
+    clips = [Entry(video=tmp_path / film(tmp_path / f"{n}.mp4", n), transcript=n) for n in NAMES]
+    config, out, seen = load_jova(MINI).config, tmp_path / "out", []
+    how = {"workers": 1, "model_path": MODEL}
+    progress = lambda done, total: seen.append((done, total))  # noqa: E731
+    encode_clips(clips, out, config, MINI_CODECS, **how, progress=progress)
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    encode_clips(clips[:2], out, config, MINI_CODECS, **how)
+    assert {clip.transcript for clip in read_training(out).clips} == set(NAMES[:2])
+    encode_clips(clips, out, config, MINI_CODECS, **how)
+    assert {clip.transcript for clip in read_training(out).clips} == set(NAMES)
+    assert len(list(out.glob(PATTERN))) == 1, "nothing was encoded twice"
