@@ -1,6 +1,6 @@
 """The README's strip and the workflows' thumbnails, made by the bundled mini as the workflows do.
 
-python benchmarks/pictures.py [FOLDER]     # default: workflows/
+python benchmarks/pictures.py [FOLDER]     # default: workflows/; needs JOVA_FACE_LANDMARKER
 """
 
 import json
@@ -13,12 +13,14 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from jova_core.mouth import detect_mouths, draw_boxes, mouth_regions
 from jova_core.pipeline import Clip, Given, JoVAPipeline, SampleSettings, generate, load_pipeline
 from jova_core.prompt import Prompt, parse_prompt
-from jova_core.samples import load_sample
+from jova_core.samples import load_sample, sample_names
 
 ROOT = Path(__file__).parents[1]
 SIDE, ROW, FRAMES = 480, 160, 33
+BICUBIC = Image.Resampling.BICUBIC
 DARK, GREY, WHITE = (24, 25, 30), (140, 143, 150), (235, 236, 240)
 COLOURS = {
     "text_to_talking_video": (112, 186, 240),
@@ -26,6 +28,8 @@ COLOURS = {
     "portrait_to_talking_video": (252, 184, 104),
     "voice_to_talking_video": (140, 224, 140),
     "video_to_voice": (228, 140, 228),
+    "train_lora": (236, 204, 88),
+    "mouth_mask": (236, 120, 120),
 }
 STRIP = Prompt(
     video_caption="a tan face with red hair in a blue shirt on a white background",
@@ -79,10 +83,7 @@ def pictures(frames: Tensor, wave: Tensor, count: int = 3) -> list[Image.Image]:
     first = int(order[0])
     other = next(int(i) for i in order if abs(int(i) - first) > 5)
     chosen = sorted({0, first, other})[:count]
-    return [
-        Image.fromarray(frames[i].numpy()).resize((ROW, ROW), Image.Resampling.BICUBIC)
-        for i in chosen
-    ]
+    return [Image.fromarray(frames[i].numpy()).resize((ROW, ROW), BICUBIC) for i in chosen]
 
 
 def bars(draw: ImageDraw.ImageDraw, wave: Tensor, middle: int, height: int, colour: Any) -> None:
@@ -102,10 +103,13 @@ def arrow(draw: ImageDraw.ImageDraw, top: int) -> None:
 
 def thumbnail(pipeline: JoVAPipeline, name: str) -> Image.Image:
     """What goes in above, what comes out below."""
-    clip, media, prompt = made(pipeline, name)
     picture = Image.new("RGB", (SIDE, SIDE), DARK)
     draw = ImageDraw.Draw(picture)
     colour = COLOURS[name]
+    if name == "mouth_mask":
+        found_mouths(picture)
+        return picture
+    clip, media, prompt = made(pipeline, name)
     if name == "video_to_voice":
         for i, frame in enumerate(pictures(media.frames[:FRAMES], clip.audio)):
             picture.paste(frame, (i * ROW, 50))
@@ -115,8 +119,12 @@ def thumbnail(pipeline: JoVAPipeline, name: str) -> Image.Image:
     if name == "voice_to_talking_video":
         bars(draw, media.audio, 118, 110, colour)
     elif name == "portrait_to_talking_video":
-        face = Image.fromarray(media.frames[0].numpy()).resize((134, 134), Image.Resampling.BICUBIC)
+        face = Image.fromarray(media.frames[0].numpy()).resize((134, 134), BICUBIC)
         picture.paste(face, (173, 48))
+    elif name == "train_lora":
+        for i, who in enumerate(sample_names()):
+            face = load_sample(who).frames[0].numpy()
+            picture.paste(Image.fromarray(face).resize((134, 134), BICUBIC), (26 + 147 * i, 48))
     else:
         look, _, place = prompt.video_caption.partition(" in ")
         draw.text((240, 77), look, GREY, font(18), anchor="mm")
@@ -133,13 +141,25 @@ def thumbnail(pipeline: JoVAPipeline, name: str) -> Image.Image:
     return picture
 
 
+def found_mouths(picture: Image.Image) -> None:
+    """A film with the boxes of its mouths, and the masks below."""
+    film = load_sample(told("mouth_mask")["JoVASampleMedia"]["character"]).frames
+    height, width = film.shape[1:3]
+    regions = mouth_regions(detect_mouths(film), height=height, width=width)
+    masks = (regions.pixels[..., None] * 255).byte().expand(-1, -1, -1, 3)
+    for row, frames in enumerate((draw_boxes(film, regions), masks)):
+        for i, frame in enumerate((4, 9, 14)):
+            small = Image.fromarray(frames[frame].numpy()).resize((ROW, ROW), BICUBIC)
+            picture.paste(small, (i * ROW, 60 + 200 * row))
+
+
 def strip(pipeline: JoVAPipeline) -> Image.Image:
     """Twelve frames of the README's clip."""
     clip = generate(pipeline, STRIP, FRAMES, SampleSettings())
     picture = Image.new("RGB", (1536, 128))
     for i, frame in enumerate(np.linspace(0, FRAMES - 1, 12).round().astype(int)):
         grown = Image.fromarray(clip.frames[int(frame)].numpy())
-        picture.paste(grown.resize((128, 128), Image.Resampling.BICUBIC), (128 * i, 0))
+        picture.paste(grown.resize((128, 128), BICUBIC), (128 * i, 0))
     return picture
 
 

@@ -4,7 +4,10 @@ import { chain } from "./lib/chain.js";
 
 // Pixels of a text of some lines; longer ones scroll.
 const HEIGHT = 110;
-const SAYING = new Set(["JoVAMouthMask", "JoVAPrompt", "JoVASaveVideo", "JoVASyncReport"]);
+const SAYING = new Set([
+  ...["JoVAEncodeDataset", "JoVAMouthMask", "JoVAPrompt", "JoVASaveVideo", "JoVASyncReport"],
+  "JoVATrainLoRA",
+]);
 
 /** The lines that a run put out for a node; "" if there are none. */
 export function sentences(output) {

@@ -142,7 +142,9 @@ def test_rates_of_a_wrong_file_are_refused_with_a_sentence(server, checkpoint, s
 
 
 @pytest.mark.parametrize("path", TWINS, ids=[path.name.split(".")[0] for path in TWINS])
-def test_a_workflow_runs_to_its_file(server, path):
+def test_a_workflow_runs_to_its_file(server, path, request):
+    if path.name.startswith("mouth_mask"):
+        request.getfixturevalue("face_model")
     entry = server.run(json.loads(path.read_text(encoding="utf-8")))
     (found,) = [place for kind, place in server.files(entry) if kind == "output"]
     info = probe(found)
