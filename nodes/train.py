@@ -182,14 +182,6 @@ def _budget() -> list[Any]:
 def _method() -> list[Any]:
     strength = {"default": 1.0, "min": 0.0, "max": 10.0, "step": 0.05, "advanced": True}
     return [
-        io.String.Input(
-            "preview_prompt",
-            default="",
-            optional=True,
-            advanced=True,
-            tooltip='What the clips show, such as: a face on a blue background says "hello". '
-            "Empty: the prompt of a clip of the data set.",
-        ),
         io.Float.Input(
             "video_strength",
             tooltip="Share of the LoRA in the pictures. 0: voice only.",
@@ -209,5 +201,13 @@ def _method() -> list[Any]:
             default=False,
             advanced=True,
             tooltip="Much less memory, a third slower.",
+        ),
+        io.String.Input(
+            "preview_prompt",
+            default="",
+            optional=True,
+            advanced=True,
+            tooltip='What the clips show, such as: a face on a blue background says "hello". '
+            "Empty: the prompt of a clip of the data set.",
         ),
     ]
