@@ -224,7 +224,10 @@ def test_full_disk_and_closed_folder(code, says, tmp_path, capsys, monkeypatch):
 def test_wrong_training_settings(tmp_path, capsys):
     for options, says in (
         (["--optimizer", "magic"], "adamw, adamw8bit, muon"),
-        (["--batch", "0"], "at least 1"),
+        (["--batch", "0"], "1 or more"),
+        (["--mouth-weight", "nan"], "0 or more"),
+        (["--audio-given", "1.5"], "at most 1"),
+        (["--shard"], "--no-compile"),
         (["--preset", "huge"], "mini"),
         (["--lora", "--lora-rank", "0"], "rank"),
         (["--lora", "--lora-video-layers", "attn"], "qkv, proj"),

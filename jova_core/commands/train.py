@@ -72,6 +72,8 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--no-compile", action="store_true", help="run without torch.compile")
     words = "compute blocks again in the backward pass: slower, much less memory"
     parser.add_argument("--gradient-checkpointing", action="store_true", help=words)
+    words = "split weights and optimiser among the processes (FSDP2) instead of copying them"
+    parser.add_argument("--shard", action="store_true", help=words)
     hints, defaults = get_type_hints(TrainSettings), TrainSettings()
     for name, words in _OPTIONS.items():
         kind = hints[name] if hints[name] in (int, float) else str
@@ -110,6 +112,7 @@ def run(options: Namespace) -> None:
         tasks=Tasks(**tasks),
         compile=not options.no_compile,
         gradient_checkpointing=options.gradient_checkpointing,
+        shard=options.shard,
     )
     lora = _lora(options) if options.lora else None
     init_from = options.init_from or (MINI if options.lora else None)
@@ -143,6 +146,8 @@ def _watches(
     watches = [] if options.minutes is None else [deadline(60 * options.minutes)]
     if options.validate is None:
         return watches
+    if options.shard:
+        raise JoVAError("--validate needs whole weights in one process; leave out --shard.")
     every = settings.checkpoint_every if options.validate_every is None else options.validate_every
     if every < 1:
         raise JoVAError(f"--validate-every is {every}; give 1 or more steps.")

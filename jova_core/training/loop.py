@@ -1,8 +1,8 @@
 """`jova train`: one linear loop from latents on disk to a checkpoint."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from ..codecs.text import MiniTextEncoder
 from ..config import JoVAConfig, JoVAError
@@ -24,21 +23,10 @@ from .curve import write_curve
 from .data import Batch, LatentSet, read_training
 from .log import LOG, describe, trim_logs, write_line
 from .loss import LossTerms, finite, flow_losses
-from .muon import Muon
 from .processes import Processes
 from .settings import TrainSettings
-from .state import (
-    TrainState,
-    load_state,
-    optimizer_tensors,
-    restore_optimizers,
-    save_state,
-    settings_fingerprint,
-)
-
-# What Muon moves: the square and MLP matrices of every block, the refiner's included.
-_MATRICES = tuple(f".{name}.weight" for name in ("qkv", "proj", "mlp.0", "mlp.2"))
-DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
+from .state import TrainState, load_state, save_state, settings_fingerprint
+from .weights import DTYPES, Weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,15 +86,8 @@ def train(
     latents = LatentSet(read_training(data), config)
     encoder = MiniTextEncoder.of(config, vocabulary)
 
-    dtype = DTYPES[settings.dtype]
     model, before = start_model(config, settings, lora, init_from, build)
-    # fp32 masters are what the optimiser moves; the network computes with a copy in `dtype`.
-    model.to(processes.device)
-    masters = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
-    average = {name: p.clone() for name, p in masters.items()}
-    model.to(dtype)
-    network = processes.wrap(model)
-    optimizers = make_optimizers(masters, settings)
+    weights = Weights(model, settings, processes)
     run = block_runner(settings)
 
     fingerprint = settings_fingerprint(
@@ -116,9 +97,8 @@ def train(
     if resume:
         state = load_state(state_path, fingerprint)
         step = state.step
-        restore(state, masters, average, optimizers)
+        weights.restore(state)
         trim_logs(out, step, processes)
-    copy_into(model, masters)
     share = processes.share(settings.batch)
     processes.wait()
 
@@ -129,25 +109,19 @@ def train(
     with (out / LOG).open("a", encoding="utf-8") as log:
         while step < settings.steps:
             first = before + step * settings.batch
-            batch = latents.batch(first, settings, encoder, dtype, share=share)
+            batch = latents.batch(first, settings, encoder, DTYPES[settings.dtype], share=share)
             batch = batch.to(processes.device)
-            terms = losses(network, batch, settings, run)
+            terms = losses(weights.network, batch, settings, run)
             loss = terms.weighed(settings.video_weight, settings.audio_weight).mean()
             loss.backward()
-            norm = move_gradients(model, masters, settings.clip_norm)
+            norm = weights.take_gradients()
             if not (finite(loss) and finite(norm)):
                 raise JoVAError(
                     f"The loss is no number any more at step {step}; start again with a lower "
                     f"--learning-rate, from {checkpoint} by --init-from if it is there."
                 )
             if norm <= settings.spike_norm:
-                for optimizer in optimizers:
-                    for group in optimizer.param_groups:
-                        group["lr"] = settings.rate(step)
-                    optimizer.step()
-                decay = min(settings.ema, (step + 1) / (step + 10))
-                torch._foreach_lerp_(list(average.values()), list(masters.values()), 1 - decay)
-                copy_into(model, masters)
+                weights.move(step)
             step += 1
             bar.update()
 
@@ -165,37 +139,26 @@ def train(
                 steps=settings.steps,
                 samples=before + step * settings.batch,
                 loss=float(loss.detach()),
-                averaged=partial(lent, model, average, masters),
+                averaged=weights.lend,
             )
             asked = [watch(progress) for watch in watches] if processes.first else []
             stopped = processes.any(any(asked))
             kept = settings.keep_every > 0 and step % settings.keep_every == 0
             due = step % settings.checkpoint_every == 0 or step == settings.steps
-            if processes.first and (due or kept or stopped):
+            if due or kept or stopped:
+                tensors = weights.gather()
                 about = {"settings": asdict(settings), "step": step, "samples": progress.samples}
                 about["vocabulary"] = vocabulary.to_dict()
-                for path in (checkpoint, *([_kept(checkpoint, about)] if kept else [])):
-                    _save(path, average, config, lora, about)
-                tensors = gather(masters, average, optimizers)
-                save_state(
-                    state_path, TrainState(step=step, fingerprint=fingerprint, tensors=tensors)
-                )
-                if log.tell():
+                if processes.first:
+                    for path in (checkpoint, *([_kept(checkpoint, about)] if kept else [])):
+                        _save(path, tensors, config, lora, about)
+                    state = TrainState(step=step, fingerprint=fingerprint, tensors=tensors)
+                    save_state(state_path, state)
                     write_curve(out)
             if stopped:
                 break
     bar.close()
     return checkpoint
-
-
-@contextmanager
-def lent(model: JoVA, average: dict[str, Tensor], masters: dict[str, Tensor]) -> Iterator[JoVA]:
-    """The model with the averaged weights in it; afterwards it has its masters' again."""
-    copy_into(model, average)
-    try:
-        yield model
-    finally:
-        copy_into(model, masters)
 
 
 def _file_name(lora: LoRAConfig | None) -> str:
@@ -208,12 +171,17 @@ def _kept(checkpoint: Path, about: dict[str, Any]) -> Path:
 
 def _save(
     path: Path,
-    average: dict[str, Tensor],
+    tensors: dict[str, Tensor],
     config: JoVAConfig,
     lora: LoRAConfig | None,
     about: dict[str, Any],
 ) -> None:
-    weights = {k: v.bfloat16() for k, v in average.items()}
+    start = "average."
+    weights = {
+        name.removeprefix(start): value.bfloat16()
+        for name, value in tensors.items()
+        if name.startswith(start)
+    }
     if lora is None:
         save_jova(path, weights, config, about)
     else:
@@ -285,87 +253,3 @@ def losses(
         mouth_weight=settings.mouth_weight,
         mouth_form=settings.mouth_form,
     )
-
-
-def make_optimizers(masters: dict[str, Tensor], settings: TrainSettings) -> list[Optimizer]:
-    """AdamW for everything, or Muon for the matrices inside blocks and AdamW for the rest.
-
-    JoVAError where adamw8bit is asked for and bitsandbytes is missing.
-    """
-    inner = [
-        p
-        for name, p in masters.items()
-        if settings.optimizer == "muon" and name.endswith(_MATRICES)
-    ]
-    chosen = {id(p) for p in inner}
-    rest = [p for p in masters.values() if id(p) not in chosen]
-    optimizers: list[Optimizer] = [_adamw(rest, settings)]
-    if inner:
-        optimizers.append(
-            Muon(
-                inner,
-                lr=settings.learning_rate,
-                weight_decay=settings.weight_decay,
-                dtype=DTYPES[settings.dtype],
-            )
-        )
-    return optimizers
-
-
-def _adamw(parameters: list[Tensor], settings: TrainSettings) -> Optimizer:
-    how = {"lr": settings.learning_rate, "betas": (0.9, 0.99)}
-    how["weight_decay"] = settings.weight_decay
-    if settings.optimizer != "adamw8bit":
-        return torch.optim.AdamW(parameters, fused=True, **how)
-    try:
-        from bitsandbytes.optim import AdamW8bit
-    except ImportError as error:
-        raise JoVAError(
-            "The optimiser adamw8bit needs the package bitsandbytes; install it with "
-            "`pip install bitsandbytes`, or use adamw."
-        ) from error
-    return AdamW8bit(parameters, **how)
-
-
-def move_gradients(model: JoVA, masters: dict[str, Tensor], clip_norm: float) -> Tensor:
-    """Gradients of the computing copy → clipped fp32 ones of the masters; returns the norm.
-
-    What a step does not use has none and stays: Muon would make a full step of its momentum.
-    """
-    for name, parameter in model.named_parameters():
-        if name in masters:
-            grad = parameter.grad
-            masters[name].grad = None if grad is None else grad.float()
-            parameter.grad = None
-    return torch.nn.utils.clip_grad_norm_(list(masters.values()), clip_norm)
-
-
-def copy_into(model: JoVA, masters: dict[str, Tensor]) -> None:
-    """The masters, rounded to the model's dtype."""
-    with torch.no_grad():
-        moved = [p for name, p in model.named_parameters() if name in masters]
-        torch._foreach_copy_(moved, list(masters.values()))
-
-
-def gather(
-    masters: dict[str, Tensor], average: dict[str, Tensor], optimizers: list[Optimizer]
-) -> dict[str, Tensor]:
-    """Every tensor that decides how the run goes on."""
-    return (
-        {f"master.{name}": p for name, p in masters.items()}
-        | {f"average.{name}": p for name, p in average.items()}
-        | optimizer_tensors(optimizers)
-    )
-
-
-def restore(
-    state: TrainState,
-    masters: dict[str, Tensor],
-    average: dict[str, Tensor],
-    optimizers: list[Optimizer],
-) -> None:
-    """The inverse of `gather`."""
-    for name, value in masters.items():
-        value.copy_(state.tensors[f"master.{name}"])
-        average[name].copy_(state.tensors[f"average.{name}"])
-    restore_optimizers(optimizers, state.tensors)

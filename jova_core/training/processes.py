@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..config import JoVAError
+from ..model.jova import JoVA
+from .sharding import shard_blocks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +71,18 @@ class Processes:
         size = batch // self.count
         return slice(self.rank * size, (self.rank + 1) * size)
 
-    def wrap(self, model: nn.Module) -> Callable[..., Any]:
-        """The network as it is called: its gradients become those of the whole batch."""
-        return model if self.accelerator is None else self.accelerator.prepare_model(model)
+    def wrap(self, model: JoVA, *, shard: bool) -> Callable[..., Any]:
+        """The network as it is called: its gradients become those of the whole batch.
+
+        `shard` splits its weights among the processes, block by block, in place.
+        """
+        if self.accelerator is None:
+            return model
+        if shard:
+            blocks = [*model.double_blocks, *model.single_blocks]
+            shard_blocks(model, blocks, self.device)
+            return model
+        return self.accelerator.prepare_model(model)
 
     def gather(self, value: Tensor) -> Tensor:
         """A per-sample value `[B / count]` of every process as `[B]`, in the batch's order."""

@@ -26,6 +26,13 @@ class Tasks:
             )
 
 
+# Settings that have a least value.
+_LEAST = {
+    1: ("batch", "steps", "checkpoint_every", "log_every"),
+    0: ("warmup", "keep_every", "seed", "mouth_weight", "video_weight", "audio_weight"),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
     """One run. Rates are per step, shares are probabilities."""
@@ -57,6 +64,7 @@ class TrainSettings:
     log_every: int = 10
     compile: bool = True
     gradient_checkpointing: bool = False  # blocks run again in the backward pass: less memory
+    shard: bool = False  # weights and optimiser split among the processes (FSDP2)
     dtype: Literal["bf16", "fp32"] = "bf16"
 
     def __post_init__(self) -> None:
@@ -64,22 +72,22 @@ class TrainSettings:
             value = getattr(self, name)
             if get_origin(hint) is Literal and value not in get_args(hint):
                 raise JoVAError(f"{name} is {value!r}; use one of {', '.join(get_args(hint))}.")
-        for name in ("batch", "steps", "checkpoint_every", "log_every"):
-            if getattr(self, name) < 1:
-                raise JoVAError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        for name in ("warmup", "keep_every", "seed"):
-            if getattr(self, name) < 0:
-                raise JoVAError(f"{name} is {getattr(self, name)}; it must be 0 or more.")
+        for least, names in _LEAST.items():
+            for name in names:
+                if not least <= getattr(self, name) < math.inf:
+                    raise JoVAError(f"{name} is {getattr(self, name)}; give {least} or more.")
         for name in ("cooldown", "ema", "drop_prompt", "drop_part", "by_sound", "audio_alone"):
             if not 0 <= getattr(self, name) <= 1:
                 raise JoVAError(f"{name} is {getattr(self, name)}; give a share from 0 to 1.")
         if not 0 < self.learning_rate < 1:
             raise JoVAError(f"learning_rate is {self.learning_rate}; give one between 0 and 1.")
-        for name in ("mouth_weight", "video_weight", "audio_weight"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise JoVAError(f"{name} is {getattr(self, name)}; give 0 or more.")
         if not 0 < self.shift < math.inf:
             raise JoVAError(f"shift is {self.shift}; give one above 0.")
+        if self.shard and (self.optimizer != "adamw" or self.compile):
+            raise JoVAError(
+                "With --shard a process sees parts of the weights only; use the optimiser adamw "
+                "and --no-compile."
+            )
 
     def identity(self) -> "TrainSettings":
         """These settings without those that a run may change when it goes on: length, files, speed.
@@ -87,7 +95,7 @@ class TrainSettings:
         With more steps than before, the learning rate follows the schedule of the longer run.
         """
         kept = {"steps": 1, "checkpoint_every": 1, "keep_every": 0, "log_every": 1}
-        return replace(self, **kept, compile=False, gradient_checkpointing=False)
+        return replace(self, **kept, compile=False, gradient_checkpointing=False, shard=False)
 
     def rate(self, step: int) -> float:
         """Learning rate at `step`: linear warm-up, constant, linear cool-down."""

@@ -25,4 +25,15 @@ if die_at is not None and rank == "1":
         return real(*args)
 
     module.train.__globals__["losses"] = losses
+if changes.get("shard"):
+
+    class Counted(module.train.__globals__["Weights"]):
+        """Leaves a note of how many numbers this process keeps."""
+
+        def __init__(self, *args):
+            super().__init__(*args)
+            kept = sum(p.numel() for p in self.masters.values())
+            (out / f"kept-{rank}").write_text(str(kept))
+
+    module.train.__globals__["Weights"] = Counted
 module.run(data, out, **changes)

@@ -81,6 +81,27 @@ def test_a_killed_process_stops_all_and_the_run_goes_on_in_any_number(data, alon
     assert all((whole[k].float() - pieced[k].float()).abs().max() < 2e-2 for k in whole)
 
 
+def test_split_weights_train_as_whole_ones_and_go_on_in_one_process(data, alone, tmp_path):
+    """FSDP2: each of two processes keeps half of the weights and of the optimiser."""
+    code, said = launch(data, tmp_path, 2, **SETTINGS | {"steps": 30, "cooldown": 0}, shard=True)
+    assert code == 0, said
+    kept = [int((tmp_path / f"kept-{rank}").read_text()) for rank in (0, 1)]
+    weights = load_file(tmp_path / "jova.safetensors").values()
+    assert sum(kept) == sum(p.numel() for p in weights)
+    assert max(kept) < 0.6 * sum(kept)
+    code, said = launch(data, tmp_path, 1, **SETTINGS | {"cooldown": 0}, resume=True)
+    assert code == 0, said
+    whole = tmp_path / "whole"
+    code, said = launch(data, whole, 1, **SETTINGS | {"cooldown": 0})
+    assert code == 0, said
+    one, split = losses_of(whole), losses_of(tmp_path)
+    assert len(one) == len(split) == 50
+    for a, b in zip(one, split, strict=True):
+        assert abs(a - b) <= 1e-3 * a
+    first, second = (load_file(out / "state.safetensors") for out in (whole, tmp_path))
+    assert {k: v.shape for k, v in first.items()} == {k: v.shape for k, v in second.items()}
+
+
 def test_a_batch_that_does_not_divide_gets_a_sentence():
     processes = Processes(rank=1, count=2, device=torch.device("cpu"))
     assert processes.share(6) == slice(3, 6)

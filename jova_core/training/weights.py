@@ -1,0 +1,152 @@
+"""What a run trains: fp32 masters, their running average and the optimisers that move them.
+
+The network computes with a copy in the dtype of the settings; a LoRA's masters are its own weights.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from ..config import JoVAError
+from ..model.jova import JoVA
+from .muon import Muon
+from .processes import Processes
+from .settings import TrainSettings
+from .sharding import own, part, total_norm, whole
+from .state import TrainState, optimizer_tensors, restore_optimizers
+
+# What Muon moves: the square and MLP matrices of every block, the refiner's included.
+_MATRICES = tuple(f".{name}.weight" for name in ("qkv", "proj", "mlp.0", "mlp.2"))
+DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+class Weights:
+    """The trainable weights of a model in fp32, by name; each process has its part of them."""
+
+    def __init__(self, model: JoVA, settings: TrainSettings, processes: Processes) -> None:
+        self.model, self.settings = model.to(processes.device), settings
+        fresh = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
+        model.to(DTYPES[settings.dtype])
+        self.network = processes.wrap(model, shard=settings.shard)
+        self.split = settings.shard and processes.count > 1
+        self.parameters = {n: p for n, p in model.named_parameters() if n in fresh}
+        self.masters = {n: part(fresh[n], p) for n, p in self.parameters.items()}
+        self.average = {name: p.clone() for name, p in self.masters.items()}
+        self.optimizers = make_optimizers(self.masters, settings)
+        self.publish()
+
+    def take_gradients(self) -> Tensor:
+        """Gradients of the computing copy → clipped fp32 ones of the masters; their norm before.
+
+        What a step does not use has none and stays: Muon would make a full step of its momentum.
+        """
+        for name, parameter in self.parameters.items():
+            grad = None if parameter.grad is None else own(parameter.grad)
+            self.masters[name].grad = None if grad is None else grad.float()
+            parameter.grad = None
+        masters = list(self.masters.values())
+        grads = [p.grad for p in masters if p.grad is not None]
+        norm = total_norm(grads, split=self.split)
+        torch.nn.utils.clip_grads_with_norm_(masters, self.settings.clip_norm, norm)
+        return norm
+
+    def move(self, step: int) -> None:
+        """One step of the optimisers and of the average."""
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self.settings.rate(step)
+            optimizer.step()
+        decay = min(self.settings.ema, (step + 1) / (step + 10))
+        torch._foreach_lerp_(list(self.average.values()), list(self.masters.values()), 1 - decay)
+        self.publish()
+
+    def publish(self, averaged: bool = False) -> None:
+        """The masters, or their average, rounded into the network."""
+        source = self.average if averaged else self.masters
+        with torch.no_grad():
+            moved = [own(parameter) for parameter in self.parameters.values()]
+            torch._foreach_copy_(moved, list(source.values()))
+
+    @contextmanager
+    def lend(self) -> Iterator[JoVA]:
+        """The network with the averaged weights in it; afterwards it has its masters' again."""
+        self.publish(averaged=True)
+        try:
+            yield self.model
+        finally:
+            self.publish()
+
+    def gather(self) -> dict[str, Tensor]:
+        """Every tensor that decides how the run goes on, whole; all processes call it together."""
+        parts = {f"master.{name}": p for name, p in self.masters.items()}
+        parts |= {f"average.{name}": p for name, p in self.average.items()}
+        parts |= optimizer_tensors(self.optimizers)
+        return {name: self._whole(name, value) for name, value in parts.items()}
+
+    def restore(self, state: TrainState) -> None:
+        """The inverse of `gather`."""
+        for kind, values in (("master", self.masters), ("average", self.average)):
+            for name, value in values.items():
+                value.copy_(part(state.tensors[f"{kind}.{name}"], self.parameters[name]))
+        optim = {
+            name: part(value, self._like(name)) if value.ndim else value
+            for name, value in state.tensors.items()
+            if name.startswith("optim.")
+        }
+        restore_optimizers(self.optimizers, optim)
+        self.publish()
+
+    def _whole(self, name: str, value: Tensor) -> Tensor:
+        return whole(value, self._like(name)) if value.ndim else value
+
+    def _like(self, name: str) -> Tensor:
+        """The parameter that a tensor of `gather` belongs to."""
+        kind, rest = name.split(".", 1)
+        if kind != "optim":
+            return self.parameters[rest]
+        number, index, _ = rest.split(".", 2)
+        moved = self.optimizers[int(number)].param_groups[0]["params"][int(index)]
+        return next(self.parameters[n] for n, p in self.masters.items() if p is moved)
+
+
+def make_optimizers(masters: dict[str, Tensor], settings: TrainSettings) -> list[Optimizer]:
+    """AdamW for everything, or Muon for the matrices inside blocks and AdamW for the rest.
+
+    JoVAError where adamw8bit is asked for and bitsandbytes is missing.
+    """
+    inner = [
+        p
+        for name, p in masters.items()
+        if settings.optimizer == "muon" and name.endswith(_MATRICES)
+    ]
+    chosen = {id(p) for p in inner}
+    rest = [p for p in masters.values() if id(p) not in chosen]
+    optimizers: list[Optimizer] = [_adamw(rest, settings)]
+    if inner:
+        optimizers.append(
+            Muon(
+                inner,
+                lr=settings.learning_rate,
+                weight_decay=settings.weight_decay,
+                dtype=DTYPES[settings.dtype],
+            )
+        )
+    return optimizers
+
+
+def _adamw(parameters: list[Tensor], settings: TrainSettings) -> Optimizer:
+    how = {"lr": settings.learning_rate, "betas": (0.9, 0.99)}
+    how["weight_decay"] = settings.weight_decay
+    if settings.optimizer != "adamw8bit":
+        return torch.optim.AdamW(parameters, fused=True, **how)
+    try:
+        from bitsandbytes.optim import AdamW8bit
+    except ImportError as error:
+        raise JoVAError(
+            "The optimiser adamw8bit needs the package bitsandbytes; install it with "
+            "`pip install bitsandbytes`, or use adamw."
+        ) from error
+    return AdamW8bit(parameters, **how)
