@@ -27,13 +27,14 @@ class Weights:
     """The trainable weights of a model in fp32, by name; each process has its part of them."""
 
     def __init__(self, model: JoVA, settings: TrainSettings, processes: Processes) -> None:
-        self.model, self.settings = model.to(processes.device), settings
+        self.model, self.settings = model, settings
         fresh = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
-        model.to(DTYPES[settings.dtype])
+        # Rounded before it is moved: a frozen network never lies on the device in fp32.
+        model.to(DTYPES[settings.dtype]).to(processes.device)
         self.network = processes.wrap(model, shard=settings.shard)
         self.split = settings.shard and processes.count > 1
         self.parameters = {n: p for n, p in model.named_parameters() if n in fresh}
-        self.masters = {n: part(fresh[n], p) for n, p in self.parameters.items()}
+        self.masters = {n: part(fresh[n].to(p.device), p) for n, p in self.parameters.items()}
         self.average = {name: p.clone() for name, p in self.masters.items()}
         self.optimizers = make_optimizers(self.masters, settings)
         self.publish()
