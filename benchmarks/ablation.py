@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from jova_core.commands.console import Bar
@@ -29,7 +30,6 @@ from jova_core.config import JoVAConfig
 from jova_core.files import staged
 from jova_core.minidata.dataset import load_clip, load_dataset
 from jova_core.minidata.vocabulary import published_vocabulary
-from jova_core.model.checkpoint import load_jova
 from jova_core.model.jova import JoVA
 from jova_core.mouth.landmarks import LipDetector
 from jova_core.mouth.masks import pad_boxes
@@ -101,10 +101,15 @@ def one_length(data: Path, folder: Path) -> Path:
     return folder
 
 
+def config_of(name: str) -> JoVAConfig:
+    """The shape that all share, and how positions of sound are counted."""
+    return replace(fresh_config("mini_ablation"), rope_time=VARIANTS[name].rope_time)
+
+
 def train_run(data: Path, folder: Path, name: str, seed: int, steps: int) -> None:
     """Train one variant; a run that was cut off goes on."""
     variant, out = VARIANTS[name], folder / f"{name}-{seed}"
-    config = replace(fresh_config("mini_ablation"), rope_time=variant.rope_time)
+    config = config_of(name)
     before = time.process_time()
     train(
         data,
@@ -139,9 +144,9 @@ def measure_run(data: Path, folder: Path, name: str, seed: int) -> None:
     judges, rows = judges_for(dataset), []
     pipeline = load_pipeline()
     if name != "truth":
-        loaded = load_jova(folder / f"{name}-{seed}" / "jova.safetensors")
-        model = VARIANTS[name].build(loaded.config)
-        model.load_state_dict({k: v.float() for k, v in loaded.tensors.items()})
+        model = VARIANTS[name].build(config_of(name))
+        tensors = load_file(folder / f"{name}-{seed}" / "jova.safetensors")
+        model.load_state_dict({k: v.float() for k, v in tensors.items()})
         pipeline = replace(pipeline, model=model.eval())
     cases = clip_cases(dataset, PROMPTS)
     with LipDetector() as eyes, Bar(f"{name} {seed}", "clip") as progress:

@@ -142,7 +142,8 @@ def cost(plan: Plan) -> Cost:
 def table() -> str:
     """Every plan as a Markdown table."""
     lines = [
-        "| Preset | Trained | GPUs | Weights, optimiser | Activations | 80 GB | Computing | Sending |",
+        "| Preset | Trained | GPUs | Weights, optimiser | Activations | 80 GB | Computing "
+        "| Sending |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for plan in PLANS:
