@@ -7,6 +7,7 @@ over all tokens: no cross-attention, no fusion module (arXiv 2512.13677, figure 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import JoVAConfig
-from ..kernels import attention
+from ..kernels import AttentionPlan, Mode, attention, planned_attention
 from ..latents import AVLatents, Conditioning
 from .block import Attention, RunBlock, StreamContext, call_block, dual_block, single_block
 from .checks import check_input
@@ -145,6 +146,8 @@ class JoVA(nn.Module):
         attend: Attention = attention,
         *,
         run: RunBlock = call_block,
+        mode: Mode = "full",
+        exact: Attention | None = None,
     ) -> AVLatents:
         """Velocity ε − x₀ of each stream that is present.
 
@@ -153,6 +156,8 @@ class JoVA(nn.Module):
         (clean) latent has 0.
         Text is modulated by the scalar time of its branch: the largest of its latents.
         attend and run (see `call_block`) are how a host brings its own attention and offloading.
+        mode says which branch sees the other (see `AttentionPlan`); `exact` is the attention for
+        the rows that must not be quantised.
         """
         check_input(self.config, x, t_video, t_audio, conditioning)
         entries: dict[str, Entry] = {}
@@ -164,6 +169,10 @@ class JoVA(nn.Module):
             patches, grid = video_tokens(self._with_image(x.video, conditioning), self.config.patch)
             entries["v"] = self.branches["v"](patches, t_video, conditioning, attend)
         tokens, contexts = self._streams(entries, grid)
+        if mode != "full":
+            sizes = {n: e.tokens.shape[1] + e.text.shape[1] for n, e in entries.items()}
+            plan = AttentionPlan.of(mode, sizes.get("a", 0), sizes.get("v", 0))
+            attend = partial(planned_attention, plan=plan, attend=attend, exact=exact)
         for i, block in enumerate(self.double_blocks):
             tokens = run(block, ("double_block", i), tokens, contexts, attend)
         tokens, contexts = _join(tokens, contexts)
