@@ -15,6 +15,7 @@ from .config import JoVAConfig, JoVAError
 from .flow.guidance import classifier_free
 from .flow.schedule import simple_sigmas
 from .flow.solvers import SOLVERS
+from .kernels import fast_fp32
 from .latents import AVLatents, Conditioning, denormalise, draw_noise, latent_shapes, normalise
 from .model.checkpoint import load_jova
 from .model.jova import JoVA
@@ -149,9 +150,10 @@ def generate(
     `progress(step, steps)` is called before each step. The same seed gives the same noise on any
     machine and the same latents on one machine with the same thread count.
     """
-    start = _encode(pipeline, frames, given or Given())
-    latents = _sample(pipeline, prompt, frames, settings, start=start, progress=progress)
-    return decode(pipeline, latents, frames)
+    with fast_fp32():
+        start = _encode(pipeline, frames, given or Given())
+        latents = _sample(pipeline, prompt, frames, settings, start=start, progress=progress)
+        return decode(pipeline, latents, frames)
 
 
 @dataclass(frozen=True, kw_only=True)
