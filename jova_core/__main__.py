@@ -5,7 +5,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import codecs, data, evaluate, generate, train
+from .commands import bench, codecs, data, evaluate, generate, train
 from .commands.console import note
 from .commands.settings_file import expand
 from .config import JoVAError
@@ -17,6 +17,7 @@ COMMANDS = {
     "train-codecs": (codecs.add_options, codecs.run, "train the mini's codecs"),
     "eval-mini": (evaluate.add_options, evaluate.run, "measure a checkpoint on held-out prompts"),
     "eval-codecs": (evaluate.add_codec_options, evaluate.run_codecs, "measure the codecs"),
+    "bench": (bench.add_options, bench.run, "measure where the time of a clip goes"),
 }
 
 

@@ -151,9 +151,23 @@ def generate(
     machine and the same latents on one machine with the same thread count.
     """
     with fast_fp32():
-        start = _encode(pipeline, frames, given or Given())
-        latents = _sample(pipeline, prompt, frames, settings, start=start, progress=progress)
+        latents = sample(pipeline, prompt, frames, settings, given=given, progress=progress)
         return decode(pipeline, latents, frames)
+
+
+@torch.inference_mode()
+def sample(
+    pipeline: JoVAPipeline,
+    prompt: Prompt,
+    frames: int,
+    settings: SampleSettings,
+    *,
+    given: Given | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> AVLatents:
+    """`generate` up to the normalised latents `[1, C, T, h, w]` and `[1, C_a, L]`."""
+    start = _encode(pipeline, frames, given or Given())
+    return _sample(pipeline, prompt, frames, settings, start=start, progress=progress)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -278,3 +278,20 @@ def test_eval_tries_its_settings_before_the_work(tmp_path, capsys):
     )
     assert main(["eval-mini", str(tmp_path), "--steps", "0"]) == 2
     assert "1 to 1000" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("what", "names"),
+    [
+        ("load", {"import_torch", "import_jova", "load_mini"}),
+        ("sample", {"text", "sampling", "sampling_torchs_products", "step"}),
+        ("decode", {"decode", "write_mp4"}),
+    ],
+)
+def test_bench_names_its_phases(capsys, what, names):
+    command = ["bench", what, "--steps", "1", "--repeat", "1", "--seconds", "0.5", "--json"]
+    assert main(command) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert set(figures) == names | {"torch", "threads"}
+    assert all(0 < figures[name] < 60 for name in names)
+    assert main(["bench", what, "--repeat", "0"]) == 2

@@ -1,0 +1,150 @@
+"""`jova bench`: where the time of a clip goes, measured in one run."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from ..config import JoVAError
+from ..kernels import fast_fp32
+from ..media import write_clip
+from ..pipeline import (
+    Clip,
+    JoVAPipeline,
+    SampleSettings,
+    clip_frames,
+    decode,
+    load_pipeline,
+    sample,
+)
+from ..prompt import Prompt
+from .console import result
+from .threads import add_threads, use_threads
+
+PROMPT = Prompt(
+    video_caption="a tan face with red hair in a blue shirt on a white background",
+    audio_caption="a warm voice speaks",
+    transcript="hello friend",
+)
+# Run in a process of its own: what a user waits for before anything is made.
+_LOADING = """
+import json, time
+start = time.perf_counter(); import torch
+torch_there = time.perf_counter(); from jova_core.pipeline import load_pipeline
+jova_there = time.perf_counter(); load_pipeline()
+loaded = time.perf_counter()
+print(json.dumps([torch_there - start, jova_there - torch_there, loaded - jova_there]))
+"""
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """The options of `jova bench`."""
+    parser.add_argument("what", choices=sorted(BENCHES), help="load, sample or decode")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of the clip (default 2)")
+    parser.add_argument("--steps", type=int, default=SampleSettings().steps)
+    parser.add_argument("--repeat", type=int, default=5, help="runs, of which the median counts")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    add_threads(parser)
+
+
+def run(options: Namespace) -> None:
+    """Measure and print seconds. Raises JoVAError."""
+    use_threads(options)
+    if options.repeat < 1:
+        raise JoVAError(f"--repeat is {options.repeat}; give 1 or more.")
+    figures = BENCHES[options.what](options)
+    about = {"torch": torch.__version__, "threads": torch.get_num_threads()}
+    if options.json:
+        result(json.dumps(about | figures, indent=1))
+        return
+    lines = [f"{name.replace('_', ' '):28} {value:8.3f}" for name, value in figures.items()]
+    result("\n".join([f"torch {about['torch']}, {about['threads']} threads, seconds", *lines]))
+
+
+def medians(parts: dict[str, Callable[[], Any]], repeat: int) -> dict[str, float]:
+    """Median seconds of each part, all of them in turn so that a slow moment meets every one."""
+    times: dict[str, list[float]] = {name: [] for name in parts}
+    for turn in range(repeat + 1):  # the first one warms up
+        for name, part in parts.items():
+            start = time.perf_counter()
+            part()
+            if turn:
+                times[name].append(time.perf_counter() - start)
+    return {name: median(values) for name, values in times.items()}
+
+
+def _load(options: Namespace) -> dict[str, float]:
+    """Importing torch and JoVA, loading the mini, each time in a fresh process."""
+    runs = []
+    for _ in range(options.repeat):
+        command = [sys.executable, "-c", _LOADING]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise JoVAError(f"The mini cannot be loaded: {done.stderr.strip().splitlines()[-1]}")
+        runs.append(json.loads(done.stdout))
+    names = ("import_torch", "import_jova", "load_mini")
+    return {name: median(times) for name, times in zip(names, zip(*runs, strict=True), strict=True)}
+
+
+def _sample(options: Namespace) -> dict[str, float]:
+    """Text and sampling, beside the same with torch's own fp32 products."""
+    pipeline, frames = load_pipeline(), _frames(options)
+    settings = SampleSettings(steps=options.steps)
+
+    def by(products: Callable[[], Any]) -> Callable[[], Any]:
+        def make() -> None:
+            with products():
+                sample(pipeline, PROMPT, frames, settings)
+
+        return make
+
+    found = medians(
+        {
+            "text": lambda: pipeline.encoder.encode([PROMPT, Prompt()]),
+            "sampling": by(fast_fp32),
+            "sampling_torchs_products": by(nullcontext),
+        },
+        options.repeat,
+    )
+    return found | {"step": found["sampling"] / options.steps}
+
+
+def _decode(options: Namespace) -> dict[str, float]:
+    """Latents to pictures and sound, and writing them as mp4."""
+    pipeline, frames = load_pipeline(), _frames(options)
+    latents = sample(pipeline, PROMPT, frames, SampleSettings(steps=2))
+    made: list[Clip] = []
+
+    def decoded() -> None:
+        with fast_fp32():
+            made[:] = [decode(pipeline, latents, frames)]
+
+    with tempfile.TemporaryDirectory() as folder:
+        return medians(
+            {
+                "decode": decoded,
+                "write_mp4": lambda: _write(pipeline, made[0], Path(folder) / "clip.mp4"),
+            },
+            options.repeat,
+        )
+
+
+def _write(pipeline: JoVAPipeline, clip: Clip, path: Path) -> None:
+    line = pipeline.timeline
+    write_clip(path, clip.frames, clip.audio, fps=line.fps, sample_rate=line.sample_rate, scale=4)
+
+
+def _frames(options: Namespace) -> int:
+    return clip_frames(load_pipeline().timeline, options.seconds)
+
+
+BENCHES = {"load": _load, "sample": _sample, "decode": _decode}
