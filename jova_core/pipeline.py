@@ -1,7 +1,7 @@
 """From a prompt to a clip: text, noise, solver, codecs. The one place that knows all of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,10 @@ class SampleSettings:
     solver: str = "euler"
     cfg_video: float = 2.0
     cfg_audio: float = 3.0
+    # Noise levels between which guidance applies (arXiv 2404.07724); where it applies to neither
+    # stream, a step costs one pass instead of two.
+    cfg_video_range: tuple[float, float] = (0.0, 1.0)
+    cfg_audio_range: tuple[float, float] = (0.0, 1.0)
     shift: float | None = None  # None: the checkpoint's
     seed: int = 0
 
@@ -45,10 +49,23 @@ class SampleSettings:
         for name in ("cfg_video", "cfg_audio"):
             if not 0 <= getattr(self, name) <= 30:
                 raise JoVAError(f"{name} is {getattr(self, name)}; give a scale from 0 to 30.")
+        for name in ("cfg_video_range", "cfg_audio_range"):
+            low, high = getattr(self, name)
+            if not 0 <= low <= high <= 1:
+                raise JoVAError(f"{name} is {low:g} to {high:g}; give two rising values of 0 to 1.")
         if self.shift is not None and not 0 < self.shift <= 100:
             raise JoVAError(f"shift is {self.shift}; give one above 0 and up to 100.")
         if not 0 <= self.seed < 2**63:
             raise JoVAError(f"The seed {self.seed} is out of range; give one from 0 to 2^63 - 1.")
+
+    def scales(self, sigma: float) -> tuple[float, float]:
+        """Guidance scales of video and audio at a noise level; 1 is none."""
+        pairs = (
+            (self.cfg_video, self.cfg_video_range),
+            (self.cfg_audio, self.cfg_audio_range),
+        )
+        video, audio = (scale if low <= sigma <= high else 1.0 for scale, (low, high) in pairs)
+        return video, audio
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,6 +223,41 @@ def _encode(pipeline: JoVAPipeline, frames: int, given: Given) -> _Start:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Velocity:
+    """The guided velocity of one clip, as solvers call it; what is given does not move."""
+
+    model: JoVA
+    settings: SampleSettings
+    conditioning: Conditioning  # the prompt's text, then the empty one's: [2, S, width]
+    made_video: Tensor  # 1 or 0 for each latent frame, [T]
+    made_audio: float
+
+    def __call__(self, x: AVLatents, sigma: float) -> AVLatents:
+        video_scale, audio_scale = self.settings.scales(sigma)
+        if video_scale == audio_scale == 1:
+            guided = self._predict(x, sigma, 1)
+        else:
+            out = self._predict(x, sigma, 2)
+            guided = classifier_free(
+                out.map(lambda v: v[:1]),
+                out.map(lambda v: v[1:]),
+                video_scale=video_scale,
+                audio_scale=audio_scale,
+            )
+        moves = self.made_video.view(1, 1, -1, 1, 1)
+        return AVLatents(video=guided.video * moves, audio=guided.audio * self.made_audio)
+
+    def _predict(self, x: AVLatents, sigma: float, count: int) -> AVLatents:
+        both = self.conditioning
+        return self.model(
+            x.map(lambda part: torch.cat([part] * count)),
+            (1000 * sigma * self.made_video)[None].repeat(count, 1),
+            torch.full((count,), 1000 * sigma * self.made_audio),
+            replace(both, text=(both.text[0][:count],), image=both.image[:count]),
+        )
+
+
 def _sample(
     pipeline: JoVAPipeline,
     prompt: Prompt,
@@ -218,37 +270,26 @@ def _sample(
     config = pipeline.config
     size = _size(pipeline, start)
     shapes = latent_shapes(config, frames, height=size[0], width=size[1])
-    x = _keep_known(draw_noise(*shapes, settings.seed), start)
     text = pipeline.encoder.encode([prompt, Prompt()])
-    image = torch.zeros(shapes[0])
-    mask = torch.zeros(1, 1, *shapes[0][2:])
+    image, mask = torch.zeros(shapes[0]), torch.zeros(1, 1, *shapes[0][2:])
     if start.image:
         image[:, :, :1], mask[:, :, :1] = start.known.video, 1
-    both = Conditioning(text=(text,), image=image.repeat(2, 1, 1, 1, 1), image_mask=mask)
-    made_video = (~start.video_given).float()
-    made_audio = 0.0 if start.audio_given else 1.0
-
-    def velocity(x: AVLatents, sigma: float) -> AVLatents:
-        pair = x.map(lambda part: torch.cat((part, part)))
-        t_video = (1000 * sigma * made_video)[None].repeat(2, 1)
-        t_audio = torch.full((2,), 1000 * sigma * made_audio)
-        out = pipeline.model(pair, t_video, t_audio, both)
-        guided = classifier_free(
-            out.map(lambda v: v[:1]),
-            out.map(lambda v: v[1:]),
-            video_scale=settings.cfg_video,
-            audio_scale=settings.cfg_audio,
-        )
-        return AVLatents(
-            video=guided.video * made_video.view(1, 1, -1, 1, 1), audio=guided.audio * made_audio
-        )
+    velocity = _Velocity(
+        model=pipeline.model,
+        settings=settings,
+        conditioning=Conditioning(text=(text,), image=image.repeat(2, 1, 1, 1, 1), image_mask=mask),
+        made_video=(~start.video_given).float(),
+        made_audio=0.0 if start.audio_given else 1.0,
+    )
 
     def report(step: int, _x: AVLatents, _x0: AVLatents) -> None:
         if progress is not None:
             progress(step + 1, settings.steps)
 
-    shift = config.shift if settings.shift is None else settings.shift
-    sigmas = simple_sigmas(settings.steps, shift)
+    sigmas = simple_sigmas(
+        settings.steps, config.shift if settings.shift is None else settings.shift
+    )
+    x = _keep_known(draw_noise(*shapes, settings.seed), start)
     return SOLVERS[settings.solver](velocity, x, sigmas, report)
 
 
