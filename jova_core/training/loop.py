@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..codecs.text import MiniTextEncoder
 from ..config import JoVAConfig, JoVAError
+from ..kernels import fast_fp32
 from ..latents import AVLatents
 from ..model.block import Attention, Block, RunBlock, StreamContext, call_block
 from ..model.checkpoint import load_jova, save_jova
@@ -54,6 +55,7 @@ def deadline(seconds: float) -> Watch:
     return lambda _progress: time.monotonic() > end
 
 
+@fast_fp32()
 def train(
     data: Path,
     out: Path,

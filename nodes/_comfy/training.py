@@ -257,14 +257,17 @@ class _Watch:
     ) -> None:
         self.out, self.case, self.choice = out, case, choice
         self.encoder = MiniTextEncoder.of(model_config(model), vocabulary)
-        self.codecs = load_codecs(MINI_CODECS)
+        codecs = load_codecs(MINI_CODECS)
+        # A model with other codecs is trained without clips to look at.
+        self.codecs = codecs if codecs.stats.fit(model_config(model)) else None
         self.bar = comfy.utils.ProgressBar(choice.steps)
         self.shown, self.frames, self.cancelled = 0.0, None, False
 
     def __call__(self, progress: TrainProgress) -> bool:
         last = progress.step == progress.steps
         every = self.choice.preview_every
-        fresh = every > 0 and (progress.step % every == 0 or last)
+        shows = every > 0 and self.codecs is not None
+        fresh = shows and (progress.step % every == 0 or last)
         if fresh:
             self.frames = self._clip(progress)
         due = fresh or last or time.monotonic() - self.shown >= _PAUSE
