@@ -3,7 +3,7 @@
     python benchmarks/ablation.py DATA FOLDER --train joint 0    # one run, in the background
     python benchmarks/ablation.py DATA FOLDER --measure joint 0
     python benchmarks/ablation.py DATA FOLDER --measure truth 0
-    python benchmarks/ablation.py DATA FOLDER --table      # ablation.json, and the table of ablation.md
+    python benchmarks/ablation.py DATA FOLDER --table
 
 DATA is what `jova data make-mini` and `jova data encode` made; its clips of 33 frames are used.
 Measured on held-out prompts: prompt → both (words, sync, offset) and true voice + first picture →

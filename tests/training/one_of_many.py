@@ -1,6 +1,7 @@
 """What `accelerate launch` starts in test_processes.py: `train` on the data of test_training.py."""
 
 import importlib.util
+import inspect
 import json
 import os
 import signal
@@ -14,9 +15,10 @@ module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
 
 data, out, changes = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
+loop = inspect.unwrap(module.train).__globals__
 die_at, rank = changes.pop("die_at", None), os.environ.get("RANK", "0")
 if die_at is not None and rank == "1":
-    real = module.train.__globals__["losses"]
+    real = loop["losses"]
     calls = iter(range(10**6))
 
     def losses(*args):
@@ -24,10 +26,10 @@ if die_at is not None and rank == "1":
             os.kill(os.getpid(), signal.SIGKILL)
         return real(*args)
 
-    module.train.__globals__["losses"] = losses
+    loop["losses"] = losses
 if changes.get("shard"):
 
-    class Counted(module.train.__globals__["Weights"]):
+    class Counted(loop["Weights"]):
         """Leaves a note of how many numbers this process keeps."""
 
         def __init__(self, *args):
@@ -35,5 +37,5 @@ if changes.get("shard"):
             kept = sum(p.numel() for p in self.masters.values())
             (out / f"kept-{rank}").write_text(str(kept))
 
-    module.train.__globals__["Weights"] = Counted
+    loop["Weights"] = Counted
 module.run(data, out, **changes)

@@ -1,4 +1,4 @@
-"""The rivals of the ablation are what they say: towers apart, and towers that look at each other."""
+"""The rivals of the ablation are what they say: towers apart, and towers that see each other."""
 
 import importlib.util
 import json
