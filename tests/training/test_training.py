@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from dataclasses import replace
 from pathlib import Path
 
@@ -227,3 +228,35 @@ def test_a_step_with_a_freak_gradient_is_left_out(data, tmp_path):
     first, same, other = (load_file(path) for path in (start, kept, moved))
     assert all(torch.equal(first[name], same[name]) for name in first)
     assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_eight_bit_adamw_is_taken_where_it_is_and_named_where_it_is_not(
+    data, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
+    with pytest.raises(JoVAError, match="pip install bitsandbytes"):
+        run(data, tmp_path / "missing", optimizer="adamw8bit")
+    made = []
+
+    class AdamW8bit(torch.optim.AdamW):
+        def __init__(self, *args, **kw):
+            made.append(kw)
+            super().__init__(*args, **kw)
+
+    fake = types.ModuleType("bitsandbytes.optim")
+    fake.AdamW8bit = AdamW8bit
+    monkeypatch.setitem(sys.modules, "bitsandbytes", types.ModuleType("bitsandbytes"))
+    monkeypatch.setitem(sys.modules, "bitsandbytes.optim", fake)
+    run(data, tmp_path / "there", optimizer="adamw8bit", steps=2)
+    assert len(made) == 1
+
+
+def test_a_finished_run_goes_on_with_more_steps(data, tmp_path):
+    run(data, tmp_path, steps=3, cooldown=0.0)
+    run(data, tmp_path, steps=6, cooldown=0.0, resume=True)
+    run(data, tmp_path / "whole", steps=6, cooldown=0.0)
+    parts, whole = (load_file(p / "jova.safetensors") for p in (tmp_path, tmp_path / "whole"))
+    assert all(torch.equal(parts[name], whole[name]) for name in whole)
+    with pytest.raises(JoVAError, match="other settings"):
+        run(data, tmp_path, steps=9, cooldown=0.0, resume=True, mouth_weight=1.0)
