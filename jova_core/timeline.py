@@ -47,6 +47,10 @@ class Timeline:
         steps = (Fraction(seconds) * self.fps - 1) / self.temporal_ratio
         return max(0, math.floor(steps + Fraction(1, 2))) * self.temporal_ratio + 1
 
+    def whole_frames(self, frames: int) -> int:
+        """The largest legal count of at most `frames` >= 1: what lies beyond fills no latent."""
+        return self.frames((frames - 1) // self.temporal_ratio + 1)
+
     def covering_frames(self, seconds: Fraction | float) -> int:
         """The shortest legal frame count that lasts as long as a sound, but ¼ frame of it."""
         frames = math.ceil(Fraction(seconds) * self.fps - Fraction(1, 4))

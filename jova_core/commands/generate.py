@@ -168,7 +168,7 @@ def _read_film(path: Path, line: Timeline, frames: int | None) -> Tensor:
     """As many frames as fill whole latents, at most `frames`; says what is left out or missing."""
     limit = frames or clip_frames(line, MAX_SECONDS)
     film = read_video(path, fps=line.fps, max_frames=limit)
-    film = film[: (len(film) - 1) // line.temporal_ratio * line.temporal_ratio + 1]
+    film = film[: line.whole_frames(len(film))]
     there, used = float(probe(path).video.seconds), float(line.seconds(len(film)))
     if len(film) < (frames or 0) or (frames is None and there - used > 1 / line.fps):
         note(f"The given video lasts {there:.2f} s; the clip gets {used:.2f} s.")

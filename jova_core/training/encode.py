@@ -184,7 +184,7 @@ class ClipEncoder:
             height=self.config.video.height,
             width=self.config.video.width,
         )
-        frames = frames[: (len(frames) - 1) // line.temporal_ratio * line.temporal_ratio + 1]
+        frames = frames[: line.whole_frames(len(frames))]
         there, used = float(info.seconds), float(line.seconds(len(frames)))
         if used < rules.min_seconds:
             raise RejectedError(f"it lasts {there:.2f} s, less than {rules.min_seconds:g} s")

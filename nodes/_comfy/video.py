@@ -48,7 +48,7 @@ def plan_length(
     if film is not None:
         there = frames_at(len(film), film_fps, line.fps)
         count = min(there, clip_frames(line, MAX_SECONDS))
-        frames = line.frames((count - 1) // line.temporal_ratio + 1)
+        frames = line.whole_frames(count)
     elif audio is not None:
         wave, rate = sound_of(audio)
         frames = line.covering_frames(min(Fraction(wave.shape[1], rate), Fraction(MAX_SECONDS)))

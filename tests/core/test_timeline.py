@@ -153,3 +153,10 @@ def test_timeline_is_the_checkpoints():
         (17, 127),
     ]
     assert line.audio_samples(49) == 49_000
+
+
+@given(timelines, st.integers(1, 10_000))
+def test_whole_frames_are_the_most_that_fill_latents(line, frames):
+    whole = line.whole_frames(frames)
+    assert line.is_legal(whole)
+    assert whole <= frames < whole + line.temporal_ratio
