@@ -261,7 +261,7 @@ def run() -> None:
     parser.add_argument("--train", nargs=2, metavar=("NAME", "SEED"))
     parser.add_argument("--measure", nargs=2, metavar=("NAME", "SEED"))
     parser.add_argument("--table", action="store_true")
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=2600)
     options = parser.parse_args()
     torch.set_num_threads(1)
     data = one_length(options.data, options.folder / "data")
