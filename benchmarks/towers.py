@@ -4,31 +4,35 @@ Both keep JoVA's streams, widths and names, so that data, losses, optimiser and 
 Legend: B batch, H heads, N tokens, d channels of a head.
 """
 
-from collections.abc import Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from jova_core.config import JoVAConfig
-from jova_core.kernels import apply_rope, gated_add, split_heads
-from jova_core.model.block import Attention, Block, StreamContext
+from jova_core.kernels import (
+    EPS,
+    AttentionPlan,
+    Rope,
+    gated_residual,
+    planned_attention,
+    qk_norm_rope,
+    split_heads,
+)
+from jova_core.model.block import Attention, Block
+from jova_core.model.joint import Joint
 from jova_core.model.jova import JoVA
-
-TOWERS = (("audio", "text_a", "a"), ("text_v", "video", "v"))
 
 
 class SeparateBlock(Block):
     """The joint block without cross-modal attention: one attention for each branch and its text."""
 
-    def forward(
-        self, x: Mapping[str, Tensor], contexts: Mapping[str, StreamContext], attend: Attention
-    ) -> dict[str, Tensor]:
-        out: dict[str, Tensor] = {}
-        for tower in TOWERS:
-            own = {name: x[name] for name in tower if name in x}
-            if own:
-                out |= super().forward(own, contexts, attend)
-        return {name: out[name] for name in x}
+    def forward(self, x: Tensor, joint: Joint, attend: Attention) -> Tensor:
+        counts = dict.fromkeys("av", 0)
+        for name, count in joint.rows.items():
+            counts["a" if name in ("audio", "text_a", "a") else "v"] += count
+        plan = AttentionPlan.of("isolated", counts["a"], counts["v"])
+        return super().forward(x, joint, partial(planned_attention, plan=plan, attend=attend))
 
 
 class CrossAttention(nn.Module):
@@ -47,48 +51,54 @@ class CrossAttention(nn.Module):
         self.proj = nn.Linear(config.dim, config.dim)
         self.mod = nn.Linear(config.dim, config.dim)
 
-    def qkv_of(self, x: Tensor, rope: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def qkv_of(self, x: Tensor, rope: Rope) -> tuple[Tensor, Tensor, Tensor]:
         """q, k, v `[B, H, N, d]` of a stream's tokens; the other stream uses k and v."""
-        q, k, v = split_heads(
-            self.qkv(nn.functional.layer_norm(x, x.shape[-1:], eps=1e-6)), self.heads
-        )
-        return apply_rope(self.q_norm(q), rope), apply_rope(self.k_norm(k), rope), v
+        normed = nn.functional.layer_norm(x, x.shape[-1:], eps=EPS)
+        packed = self.qkv(normed).unflatten(-1, (3, self.heads, -1))
+        weights = torch.stack((self.q_norm.weight, self.k_norm.weight))[None]
+        return split_heads(qk_norm_rope(packed, weights, rope, [x.shape[1]]))
 
 
 class FusionBlock(SeparateBlock):
     """Separate towers whose sound and pictures then look at each other; text stays in its tower."""
 
     def __init__(self, block: Block, config: JoVAConfig) -> None:
-        super().__init__(dict(block.items()))
+        super().__init__(dict(block.items()), config.heads)
         self.texts = config.text_tokens
         self.cross = nn.ModuleDict(
             {"audio": CrossAttention(config), "video": CrossAttention(config)}
         )
 
-    def forward(
-        self, x: Mapping[str, Tensor], contexts: Mapping[str, StreamContext], attend: Attention
-    ) -> dict[str, Tensor]:
-        out = super().forward(x, contexts, attend)
-        names = ("audio", "video") if "text_v" in self else ("a", "v")
-        if not all(name in x for name in names):
-            return out
-        counts = [out[name].shape[1] for name in names]
-        if names == ("a", "v"):
-            rows = (slice(counts[0] - self.texts), slice(self.texts, None))
+    def forward(self, x: Tensor, joint: Joint, attend: Attention) -> Tensor:
+        x = super().forward(x, joint, attend)
+        if "text_a" in joint.rows or "text_v" in joint.rows:
+            present = {"audio", "video"} <= joint.rows.keys()
+            audio = joint.rows.get("audio", 0)
         else:
-            rows = (slice(None), slice(None))
-        parts = []
-        for name, part, own in zip(names, rows, self.cross, strict=True):
-            cos, sin = contexts[name].rope
-            parts.append(self.cross[own].qkv_of(out[name][:, part], (cos[part], sin[part])))
-        for name, part, own, (q, _, _), (_, k, v) in zip(
-            names, rows, self.cross, parts, reversed(parts), strict=True
-        ):
-            cross, context = self.cross[own], contexts[name]
-            added = torch.zeros_like(out[name])
-            added[:, part] = cross.proj(attend(q, k, v))
-            out[name] = gated_add(out[name], added, cross.mod(context.vec), context.layout)
-        return out
+            present = {"a", "v"} <= joint.rows.keys()
+            audio = joint.rows.get("a", 0) - self.texts
+        if not present:
+            return x
+        rows = {"audio": slice(0, audio), "video": slice(audio + 2 * self.texts, None)}
+        cos, sin = joint.rope
+        made = {
+            name: self.cross[name].qkv_of(x[:, part], (cos[part], sin[part]))
+            for name, part in rows.items()
+        }
+        added = []
+        for name, other in (("audio", "video"), ("video", "audio")):
+            cross, (q, _, _), (_, k, v) = self.cross[name], made[name], made[other]
+            added.append(cross.proj(attend(q, k, v)))
+        text = x.new_zeros(len(x), 2 * self.texts, x.shape[2])
+        return gated_residual(
+            x, torch.cat((added[0], text, added[1]), dim=1), self._gates(joint), joint.layout
+        )
+
+    def _gates(self, joint: Joint) -> Tensor:
+        """Gates `[B, G, dim]` of all groups; what the text's rows get is never used."""
+        by = {"audio": "audio", "text_a": "audio", "a": "audio"}
+        each = [self.cross[by.get(name, "video")].mod(vec) for name, vec in joint.vec.items()]
+        return torch.cat(each, dim=1)
 
 
 def separate(config: JoVAConfig) -> JoVA:
@@ -96,7 +106,7 @@ def separate(config: JoVAConfig) -> JoVA:
     model = JoVA(config)
     for blocks in (model.double_blocks, model.single_blocks):
         for i, block in enumerate(blocks):
-            blocks[i] = SeparateBlock(dict(block.items()))
+            blocks[i] = SeparateBlock(dict(block.items()), config.heads)
     return model
 
 

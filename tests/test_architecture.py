@@ -193,7 +193,8 @@ def watch(event, args):
 sys.addaudithook(watch)
 import jova_core
 for found in pkgutil.walk_packages(jova_core.__path__, "jova_core."):
-    importlib.import_module(found.name)
+    if not found.name.rsplit(".", 1)[-1].startswith("triton_"):  # dispatch loads those
+        importlib.import_module(found.name)
     for name in HEAVY & (set(sys.modules) - before) - set(first):
         first[name] = found.name
 print(json.dumps({{"heavy": first, "written": written, "cuda": torch.cuda.is_initialized()}}))

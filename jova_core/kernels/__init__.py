@@ -2,18 +2,43 @@
 
 from .attend import attention
 from .cpu import fast_fp32
+from .dispatch import NoBackendError, explain, use_backend
+from .ops import (
+    gated_residual,
+    gated_residual_layer_norm_modulate,
+    gelu,
+    in_place,
+    joint_attention,
+    layer_norm_modulate,
+    linear_gelu,
+    linear_into,
+    qk_norm_rope,
+    swiglu,
+)
 from .plan import AttentionPlan, Mode, planned_attention
-from .reference import Layout, apply_rope, gated_add, modulate, split_heads
+from .reference import EPS, Layout, Rope, split_heads
 
 __all__ = [
+    "EPS",
     "AttentionPlan",
     "Layout",
     "Mode",
-    "apply_rope",
+    "NoBackendError",
+    "Rope",
     "attention",
+    "explain",
     "fast_fp32",
-    "gated_add",
-    "modulate",
+    "gated_residual",
+    "gated_residual_layer_norm_modulate",
+    "gelu",
+    "in_place",
+    "joint_attention",
+    "layer_norm_modulate",
+    "linear_gelu",
+    "linear_into",
     "planned_attention",
+    "qk_norm_rope",
     "split_heads",
+    "swiglu",
+    "use_backend",
 ]

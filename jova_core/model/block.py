@@ -1,49 +1,40 @@
 """The two kinds of block: every one attends over audio, text and video tokens at once.
 
-Token order is [audio, text_a, text_v, video]. A stream hands its q, k, v to the block, the block
-runs one attention over all of them, and each stream takes its own rows back.
+The tokens are one joint sequence, [audio, text_a, text_v, video]. Each stream has weights for its
+own rows of it; everything else is done for all rows in one call.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import JoVAConfig
-from ..kernels import Layout, apply_rope, gated_add, modulate, split_heads
-from .layers import FeedForward
-from .rope import Rope
+from ..kernels import (
+    gated_residual,
+    gated_residual_layer_norm_modulate,
+    gelu,
+    in_place,
+    layer_norm_modulate,
+    qk_norm_rope,
+    split_heads,
+)
+from .joint import Joint
+from .layers import FeedForward, joint_linear, joint_mlp, norm_weight
 
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
-RunBlock = Callable[..., dict[str, Tensor]]  # called as `call_block` is
+RunBlock = Callable[..., Tensor]  # called as `call_block` is
 DUAL_STREAMS = ("audio", "text_a", "text_v", "video")
 SINGLE_STREAMS = ("a", "v")
 
 
-@dataclass(frozen=True, kw_only=True)
-class StreamContext:
-    """What a stream of N tokens carries through the blocks unchanged.
-
-    vec: SiLU of the time embedding `[B, G, dim]`, one row for each group of `layout`.
-    rope: cos and sin `[N, head_dim/2]`, None for text. position: learned `[N, dim]` or None.
-    """
-
-    vec: Tensor
-    layout: Layout
-    rope: Rope | None = None
-    position: Tensor | None = None
-
-
 class Stream(nn.Module):
-    """One stream's share of a sequential block: modulated QKV, out-projection and MLP."""
+    """The weights of one stream in a sequential block: modulation, attention and MLP."""
 
     def __init__(self, config: JoVAConfig, *, ops: Any, **kw: Any) -> None:
         super().__init__()
         dim = config.dim
-        self.heads = config.heads
         self.mod = ops.Linear(dim, 6 * dim, **kw)
         self.qkv = ops.Linear(dim, 3 * dim, bias=config.qkv_bias, **kw)
         self.q_norm = ops.RMSNorm(config.head_dim, eps=1e-6, **kw)
@@ -51,97 +42,103 @@ class Stream(nn.Module):
         self.proj = ops.Linear(dim, dim, **kw)
         self.mlp = FeedForward(dim, config.mlp_ratio * dim, ops=ops, **kw)
 
-    def before(self, x: Tensor, context: StreamContext) -> tuple[tuple[Tensor, ...], Any]:
-        """q, k, v of these tokens `[B, H, N, d]`, and what `after` needs."""
-        shift1, scale1, *rest = self.mod(context.vec).chunk(6, dim=-1)
-        h = _enter_attention(x, shift1, scale1, context)
-        return _normed_qkv(self, self.qkv(h), context.rope), rest
-
-    def after(self, x: Tensor, attended: Tensor, rest: Any, context: StreamContext) -> Tensor:
-        """Both gated residuals: x + g₁·proj(attended), then + g₂·mlp(modulated norm)."""
-        gate1, shift2, scale2, gate2 = rest
-        x = gated_add(x, self.proj(attended), gate1, context.layout)
-        h = modulate(_norm(x), shift2, scale2, context.layout)
-        return gated_add(x, self.mlp(h), gate2, context.layout)
-
 
 class ParallelStream(nn.Module):
-    """The Flux form of a single-stream block: attention and MLP side by side, one residual."""
+    """The weights of one stream in a parallel block, the Flux form: attention beside the MLP."""
 
     def __init__(self, config: JoVAConfig, *, ops: Any, **kw: Any) -> None:
         super().__init__()
         dim, hidden = config.dim, config.mlp_ratio * config.dim
-        self.heads, self.split = config.heads, (3 * dim, hidden)
         self.mod = ops.Linear(dim, 3 * dim, **kw)
         self.linear1 = ops.Linear(dim, 3 * dim + hidden, **kw)
         self.q_norm = ops.RMSNorm(config.head_dim, eps=1e-6, **kw)
         self.k_norm = ops.RMSNorm(config.head_dim, eps=1e-6, **kw)
         self.linear2 = ops.Linear(dim + hidden, dim, **kw)
 
-    def before(self, x: Tensor, context: StreamContext) -> tuple[tuple[Tensor, ...], Any]:
-        """q, k, v of these tokens `[B, H, N, d]`, and what `after` needs."""
-        shift, scale, gate = self.mod(context.vec).chunk(3, dim=-1)
-        h = _enter_attention(x, shift, scale, context)
-        packed, hidden = self.linear1(h).split(self.split, dim=-1)
-        return _normed_qkv(self, packed, context.rope), (hidden, gate)
-
-    def after(self, x: Tensor, attended: Tensor, rest: Any, context: StreamContext) -> Tensor:
-        """x + g·linear2([attended, GELU(hidden)])."""
-        hidden, gate = rest
-        out = self.linear2(torch.cat((attended, F.gelu(hidden, approximate="tanh")), dim=-1))
-        return gated_add(x, out, gate, context.layout)
-
 
 class Block(nn.ModuleDict):
-    """Streams by name and one joint attention over all of them."""
+    """Streams by name and one joint attention over all of them; attention, then MLP."""
 
-    def forward(  # type: ignore[override]
-        self, x: Mapping[str, Tensor], contexts: Mapping[str, StreamContext], attend: Attention
-    ) -> dict[str, Tensor]:
-        names = [name for name in self if name in x]
-        started = {name: self[name].before(x[name], contexts[name]) for name in names}
-        q, k, v = (
-            torch.cat(parts, dim=2)
-            for parts in zip(*(started[name][0] for name in names), strict=True)
-        )
-        rows = attend(q, k, v).split([x[name].shape[1] for name in names], dim=1)
-        return {
-            name: self[name].after(x[name], part, started[name][1], contexts[name])
-            for name, part in zip(names, rows, strict=True)
-        }
+    def __init__(self, streams: dict[str, nn.Module], heads: int) -> None:
+        super().__init__(streams)
+        self.heads = heads
+
+    def forward(self, x: Tensor, joint: Joint, attend: Attention) -> Tensor:  # type: ignore[override]
+        """One layer of the joint sequence x `[B, S, dim]`, which may be overwritten."""
+        streams, rows = self._present(joint)
+        shift1, scale1, gate1, shift2, scale2, gate2 = modulation(streams, joint, 6)
+        h = _placed(layer_norm_modulate(x, shift1, scale1, joint.layout), joint)
+        qkv = joint_linear(h, [stream.qkv for stream in streams], rows)
+        q, k, v = self._split(qkv, streams, joint)
+        y = joint_linear(attend(q, k, v), [stream.proj for stream in streams], rows)
+        x, h = gated_residual_layer_norm_modulate(x, y, gate1, shift2, scale2, joint.layout)
+        y = joint_mlp(h, [stream.mlp for stream in streams], rows)
+        return gated_residual(x, y, gate2, joint.layout)
+
+    def _present(self, joint: Joint) -> tuple[list[nn.Module], list[int]]:
+        return [self[name] for name in joint.rows], list(joint.rows.values())
+
+    def _split(
+        self, qkv: Tensor, streams: Sequence[nn.Module], joint: Joint
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Normed and turned q, k, v as views of the packed `[B, S, 3·dim]`."""
+        norms = [
+            torch.stack([norm_weight(norm, qkv) for norm in (stream.q_norm, stream.k_norm)])
+            for stream in streams
+        ]
+        packed = qkv.unflatten(-1, (3, self.heads, -1))
+        rows = list(joint.rows.values())
+        return split_heads(qk_norm_rope(packed, torch.stack(norms), joint.rope, rows))
+
+
+class ParallelBlock(Block):
+    """The Flux form of a block: attention and MLP side by side, one residual."""
+
+    def forward(self, x: Tensor, joint: Joint, attend: Attention) -> Tensor:  # type: ignore[override]
+        """As `Block.forward`."""
+        streams, rows = self._present(joint)
+        shift, scale, gate = modulation(streams, joint, 3)
+        h = _placed(layer_norm_modulate(x, shift, scale, joint.layout), joint)
+        wide = joint_linear(h, [stream.linear1 for stream in streams], rows)
+        dim = x.shape[-1]
+        attended = attend(*self._split(wide[..., : 3 * dim], streams, joint))
+        hidden = wide[..., 3 * dim :]
+        if in_place():
+            # The values are used up; what was attended takes their place beside the MLP's half.
+            wide[..., 2 * dim : 3 * dim] = attended
+            hidden.copy_(gelu(hidden))
+            both = wide[..., 2 * dim :]
+        else:
+            both = torch.cat((attended, gelu(hidden)), dim=-1)
+        y = joint_linear(both, [stream.linear2 for stream in streams], rows)
+        return gated_residual(x, y, gate, joint.layout)
 
 
 def call_block(
-    block: Block,
-    _place: tuple[str, int],
-    x: dict[str, Tensor],
-    contexts: Mapping[str, StreamContext],
-    attend: Attention,
-) -> dict[str, Tensor]:
+    block: Block, _place: tuple[str, int], x: Tensor, joint: Joint, attend: Attention
+) -> Tensor:
     """How a network runs the block at a place such as ("double_block", 0) unless told otherwise."""
-    return block(x, contexts, attend)
+    return block(x, joint, attend)
 
 
 def dual_block(config: JoVAConfig, *, ops: Any, **kw: Any) -> Block:
     """Four streams with weights of their own."""
-    return Block({name: Stream(config, ops=ops, **kw) for name in DUAL_STREAMS})
+    streams = {name: Stream(config, ops=ops, **kw) for name in DUAL_STREAMS}
+    return Block(streams, config.heads)
 
 
 def single_block(config: JoVAConfig, *, ops: Any, **kw: Any) -> Block:
     """Two streams: [audio, text_a] share weights, [text_v, video] share weights."""
-    form = Stream if config.single_form == "sequential" else ParallelStream
-    return Block({name: form(config, ops=ops, **kw) for name in SINGLE_STREAMS})
+    sequential = config.single_form == "sequential"
+    form, kind = (Stream, Block) if sequential else (ParallelStream, ParallelBlock)
+    return kind({name: form(config, ops=ops, **kw) for name in SINGLE_STREAMS}, config.heads)
 
 
-def _norm(x: Tensor) -> Tensor:
-    return F.layer_norm(x, x.shape[-1:], eps=1e-6)
+def modulation(streams: Sequence[nn.Module], joint: Joint, count: int) -> tuple[Tensor, ...]:
+    """`count` factors `[B, G, dim]` of a block, from the times of its streams."""
+    each = [stream.mod(joint.vec[name]) for name, stream in zip(joint.rows, streams, strict=True)]
+    return torch.cat(each, dim=1).chunk(count, dim=-1)
 
 
-def _enter_attention(x: Tensor, shift: Tensor, scale: Tensor, context: StreamContext) -> Tensor:
-    h = modulate(_norm(x), shift, scale, context.layout)
-    return h if context.position is None else h + context.position
-
-
-def _normed_qkv(stream: Any, packed: Tensor, rope: Rope | None) -> tuple[Tensor, ...]:
-    q, k, v = split_heads(packed, stream.heads)
-    return apply_rope(stream.q_norm(q), rope), apply_rope(stream.k_norm(k), rope), v
+def _placed(h: Tensor, joint: Joint) -> Tensor:
+    return h if joint.position is None else h + joint.position

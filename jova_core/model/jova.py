@@ -15,13 +15,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import JoVAConfig
-from ..kernels import AttentionPlan, Mode, attention, planned_attention
+from ..kernels import AttentionPlan, Mode, Rope, attention, planned_attention
 from ..latents import AVLatents, Conditioning
-from .block import Attention, RunBlock, StreamContext, call_block, dual_block, single_block
+from .block import Attention, RunBlock, call_block, dual_block, single_block
 from .checks import check_input
+from .joint import Segment, join
 from .layers import OutputHead, TextEmbed, VectorEmbed, timestep_features
 from .patches import audio_latent, audio_tokens, video_latent, video_tokens
-from .rope import Rope, audio_positions, audio_rope, video_rope
+from .rope import audio_positions, audio_rope, still, video_rope
 
 
 class LearnedPosition(nn.Module):
@@ -168,37 +169,47 @@ class JoVA(nn.Module):
         if x.video is not None:
             patches, grid = video_tokens(self._with_image(x.video, conditioning), self.config.patch)
             entries["v"] = self.branches["v"](patches, t_video, conditioning, attend)
-        tokens, contexts = self._streams(entries, grid)
+        segments = [
+            segment
+            for name, entry in entries.items()
+            for segment in self._segments(
+                name, entry, grid if name == "v" else entry.tokens.shape[1:2]
+            )
+        ]
+        tokens, joint = join(segments)
         if mode != "full":
             sizes = {n: e.tokens.shape[1] + e.text.shape[1] for n, e in entries.items()}
             plan = AttentionPlan.of(mode, sizes.get("a", 0), sizes.get("v", 0))
             attend = partial(planned_attention, plan=plan, attend=attend, exact=exact)
         for i, block in enumerate(self.double_blocks):
-            tokens = run(block, ("double_block", i), tokens, contexts, attend)
-        tokens, contexts = _join(tokens, contexts)
+            tokens = run(block, ("double_block", i), tokens, joint, attend)
+        joint = joint.shared()
         for i, block in enumerate(self.single_blocks):
-            tokens = run(block, ("single_block", i), tokens, contexts, attend)
-        return self._finish(x, tokens, contexts, grid)
+            tokens = run(block, ("single_block", i), tokens, joint, attend)
+        return self._finish(x, tokens, entries, grid)
 
-    def _streams(
-        self, entries: Mapping[str, Entry], grid: tuple[int, int, int]
-    ) -> tuple[dict[str, Tensor], dict[str, StreamContext]]:
-        """Tokens and contexts of each branch's own stream and its text, by stream name."""
-        tokens, contexts = {}, {}
-        for name, entry in entries.items():
-            text, own = f"text_{name}", {"a": "audio", "v": "video"}[name]
-            count, groups = entry.tokens.shape[1], entry.vec.shape[1] - 1
-            own_grid = grid if name == "v" else (count,)
-            rope, position = self._positions(name, own_grid, entry.tokens.device)
-            tokens |= {text: entry.text, own: entry.tokens}
-            contexts[text] = StreamContext(vec=entry.vec[:, :1], layout=((1, entry.text.shape[1]),))
-            contexts[own] = StreamContext(
-                vec=entry.vec[:, 1:],
-                layout=((groups, count // groups),),
-                rope=rope,
-                position=position,
-            )
-        return tokens, contexts
+    def _segments(self, name: str, entry: Entry, grid: tuple[int, ...]) -> list[Segment]:
+        """A branch's own tokens and its text in the order of the joint sequence."""
+        count, groups = entry.tokens.shape[1], entry.vec.shape[1] - 1
+        texts = entry.text.shape[1]
+        rope, position = self._positions(name, grid, entry.tokens.device)
+        own = Segment(
+            name={"a": "audio", "v": "video"}[name],
+            tokens=entry.tokens,
+            vec=entry.vec[:, 1:],
+            layout=(groups, count // groups),
+            rope=rope,
+            position=position,
+        )
+        text = Segment(
+            name=f"text_{name}",
+            tokens=entry.text,
+            vec=entry.vec[:, :1],
+            layout=(1, texts),
+            rope=still(texts, rope),
+            position=None if position is None else position.new_zeros(texts, position.shape[1]),
+        )
+        return [own, text] if name == "a" else [text, own]
 
     def _positions(
         self, name: str, grid: tuple[int, ...], device: torch.device
@@ -224,64 +235,22 @@ class JoVA(nn.Module):
         return torch.cat((video, image.to(video.dtype).expand(b, -1, *rest), mask), dim=1)
 
     def _finish(
-        self,
-        x: AVLatents,
-        tokens: Mapping[str, Tensor],
-        contexts: Mapping[str, StreamContext],
-        grid: tuple[int, int, int],
+        self, x: AVLatents, tokens: Tensor, entries: Mapping[str, Entry], grid: tuple[int, int, int]
     ) -> AVLatents:
-        config, texts, video, audio = self.config, self.config.text_tokens, None, None
+        """Velocities from each branch's own rows, which stand at the ends of the sequence."""
+        video = audio = None
         if x.video is not None:
-            context = contexts["v"]
-            rows = self.branches["v"].final(
-                tokens["v"][:, texts:], context.vec[:, 1:], context.layout[1:]
-            )
-            video = video_latent(rows, grid, config.patch, tuple(x.video.shape[3:]))
+            rows = self._head("v", tokens[:, -entries["v"].tokens.shape[1] :], entries["v"])
+            video = video_latent(rows, grid, self.config.patch, tuple(x.video.shape[3:]))
         if x.audio is not None:
-            context = contexts["a"]
-            rows = self.branches["a"].final(
-                tokens["a"][:, :-texts], context.vec[:, :-1], context.layout[:-1]
-            )
-            audio = audio_latent(rows, config.audio_patch, x.audio.shape[2])
+            rows = self._head("a", tokens[:, : entries["a"].tokens.shape[1]], entries["a"])
+            audio = audio_latent(rows, self.config.audio_patch, x.audio.shape[2])
         return AVLatents(video=video, audio=audio)
 
-
-def _join(
-    tokens: Mapping[str, Tensor], contexts: Mapping[str, StreamContext]
-) -> tuple[dict[str, Tensor], dict[str, StreamContext]]:
-    """Four streams → two: [audio, text_a] and [text_v, video], tokens, times and angles alike."""
-    pairs = {"a": ("audio", "text_a"), "v": ("text_v", "video")}
-    joined = {name: pair for name, pair in pairs.items() if pair[0] in tokens}
-    return (
-        {name: torch.cat([tokens[p] for p in pair], dim=1) for name, pair in joined.items()},
-        {
-            name: _join_contexts([contexts[p] for p in pair], [tokens[p].shape[1] for p in pair])
-            for name, pair in joined.items()
-        },
-    )
-
-
-def _join_contexts(pair: list[StreamContext], counts: list[int]) -> StreamContext:
-    turned = next(context.rope for context in pair if context.rope is not None)
-    still = [
-        (turned[0].new_ones(n, turned[0].shape[1]), turned[1].new_zeros(n, turned[1].shape[1]))
-        for n in counts
-    ]
-    ropes = [c.rope if c.rope is not None else s for c, s in zip(pair, still, strict=True)]
-    position = next((context.position for context in pair if context.position is not None), None)
-    if position is not None:
-        position = torch.cat(
-            [
-                c.position if c.position is not None else position.new_zeros(n, position.shape[1])
-                for c, n in zip(pair, counts, strict=True)
-            ]
-        )
-    return StreamContext(
-        vec=torch.cat([context.vec for context in pair], dim=1),
-        layout=pair[0].layout + pair[1].layout,
-        rope=(torch.cat([r[0] for r in ropes]), torch.cat([r[1] for r in ropes])),
-        position=position,
-    )
+    def _head(self, name: str, tokens: Tensor, entry: Entry) -> Tensor:
+        groups = entry.vec.shape[1] - 1
+        layout = ((groups, tokens.shape[1] // groups),)
+        return self.branches[name].final(tokens, entry.vec[:, 1:], layout)
 
 
 def initialise(model: JoVA, seed: int) -> None:

@@ -4,13 +4,22 @@
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..kernels import Layout, attention, modulate, split_heads
+from ..kernels import (
+    Layout,
+    attention,
+    in_place,
+    layer_norm_modulate,
+    linear_gelu,
+    linear_into,
+    split_heads,
+)
 
 
 def timestep_features(t: Tensor, width: int, max_period: float = 10_000.0) -> Tensor:
@@ -47,6 +56,50 @@ class FeedForward(nn.Sequential):
         )
 
 
+def joint_linear(x: Tensor, layers: Sequence[nn.Module], rows: Sequence[int]) -> Tensor:
+    """Each segment of x `[B, S, K]` through its own layer → one `[B, S, N]`.
+
+    Without gradients a plain layer's product is written where it belongs, so nothing is copied.
+    """
+    parts = list(zip(layers, x.split(list(rows), dim=1), strict=True))
+    if len(parts) == 1:
+        return layers[0](x)
+    if not (in_place() and all(map(_is_plain, layers))):
+        return torch.cat([layer(part) for layer, part in parts], dim=1)
+    out = x.new_empty(*x.shape[:2], layers[0].out_features)
+    for (layer, part), target in zip(parts, out.split(list(rows), dim=1), strict=True):
+        linear_into(target, part, layer.weight, layer.bias)
+    return out
+
+
+def joint_mlp(x: Tensor, mlps: Sequence[FeedForward], rows: Sequence[int]) -> Tensor:
+    """Each segment of x `[B, S, dim]` through its own MLP; one segment's hidden rows at a time."""
+    parts = list(zip(mlps, x.split(list(rows), dim=1), strict=True))
+    layers = [layer for mlp in mlps for layer in (mlp[0], mlp[2])]
+    if not (in_place() and all(map(_is_plain, layers))):
+        return torch.cat([mlp(part) for mlp, part in parts], dim=1)
+    out = torch.empty_like(x)
+    for (mlp, part), target in zip(parts, out.split(list(rows), dim=1), strict=True):
+        hidden = linear_gelu(part, mlp[0].weight, mlp[0].bias)
+        linear_into(target, hidden, mlp[2].weight, mlp[2].bias)
+    return out
+
+
+def norm_weight(norm: nn.Module, like: Tensor) -> Tensor:
+    """The weight `[d]` of an RMS norm, which a host may keep elsewhere or patch when it is called.
+
+    Such a norm is asked: what it makes of a constant is its weight, as ε is nothing beside 64².
+    """
+    if type(norm) is nn.RMSNorm:
+        return norm.weight
+    return norm(like.new_full(norm.weight.shape, 64.0))
+
+
+def _is_plain(layer: nn.Module) -> bool:
+    """Whether a layer is nothing but its weight and bias."""
+    return type(layer) is nn.Linear and not layer._forward_hooks and not layer._forward_pre_hooks
+
+
 class RefinerBlock(nn.Module):
     """One text block of the refiner: self-attention and MLP, both gated by time (HunyuanVideo)."""
 
@@ -66,7 +119,8 @@ class RefinerBlock(nn.Module):
 
     def forward(self, x: Tensor, vec: Tensor, attend: Any) -> Tensor:
         gate1, gate2 = self.mod(F.silu(vec)).unsqueeze(1).chunk(2, dim=-1)
-        x = x + gate1 * self.proj(attend(*split_heads(self.qkv(self.norm1(x)), self.heads)))
+        packed = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1))
+        x = x + gate1 * self.proj(attend(*split_heads(packed)))
         return x + gate2 * self.mlp(self.norm2(x))
 
 
@@ -110,4 +164,4 @@ class OutputHead(nn.Module):
 
     def forward(self, x: Tensor, vec: Tensor, layout: Layout) -> Tensor:
         shift, scale = self.mod(F.silu(vec)).chunk(2, dim=-1)
-        return self.linear(modulate(F.layer_norm(x, x.shape[-1:], eps=1e-6), shift, scale, layout))
+        return self.linear(layer_norm_modulate(x, shift, scale, layout))

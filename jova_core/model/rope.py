@@ -4,9 +4,8 @@ import torch
 from torch import Tensor
 
 from ..config import JoVAConfig
+from ..kernels import Rope
 from ..timeline import Timeline
-
-Rope = tuple[Tensor, Tensor]
 
 
 def video_rope(config: JoVAConfig, grid: tuple[int, int, int], device: torch.device) -> Rope:
@@ -27,6 +26,12 @@ def audio_rope(config: JoVAConfig, tokens: int, device: torch.device) -> Rope:
     angles = _angles(times, config.rope_axes[0], config.rope_theta)
     still = torch.zeros(tokens, sum(config.rope_axes[1:]) // 2)
     return _cos_sin(torch.cat((angles, still), dim=-1), device)
+
+
+def still(tokens: int, like: Rope) -> Rope:
+    """cos and sin that turn by nothing, for text beside tokens that turn."""
+    cos, sin = like
+    return cos.new_ones(tokens, cos.shape[1]), sin.new_zeros(tokens, sin.shape[1])
 
 
 def audio_positions(config: JoVAConfig, tokens: int) -> Tensor:

@@ -1,7 +1,7 @@
 """`jova train`: one linear loop from latents on disk to a checkpoint."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -15,8 +15,9 @@ from ..codecs.text import MiniTextEncoder
 from ..config import JoVAConfig, JoVAError
 from ..kernels import fast_fp32
 from ..latents import AVLatents
-from ..model.block import Attention, Block, RunBlock, StreamContext, call_block
+from ..model.block import Attention, Block, RunBlock, call_block
 from ..model.checkpoint import load_jova, save_jova
+from ..model.joint import Joint
 from ..model.jova import JoVA, initialise
 from ..model.lora import LoRAConfig, add_lora, save_lora
 from ..prompt import Vocabulary
@@ -224,15 +225,10 @@ def compiled_blocks() -> RunBlock:
     torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)
 
     @torch.compile(fullgraph=True, dynamic=False)
-    def compiled(
-        block: Block,
-        x: dict[str, Tensor],
-        contexts: Mapping[str, StreamContext],
-        attend: Attention,
-    ) -> dict[str, Tensor]:
-        return block(x, contexts, attend)
+    def compiled(block: Block, x: Tensor, joint: Joint, attend: Attention) -> Tensor:
+        return block(x, joint, attend)
 
-    return lambda block, _place, x, contexts, attend: compiled(block, x, contexts, attend)
+    return lambda block, _place, x, joint, attend: compiled(block, x, joint, attend)
 
 
 def checkpointed(run: RunBlock) -> RunBlock:

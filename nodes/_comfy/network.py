@@ -1,6 +1,6 @@
 """The transformer as core calls it: injected layers and attention, wrappers, block replacement."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -112,22 +112,23 @@ class _Runner:
         self,
         block: torch.nn.Module,
         place: tuple[str, int],
-        tokens: dict[str, Tensor],
-        contexts: Mapping[str, Any],
+        tokens: Tensor,
+        joint: Any,
         attend: Callable[..., Tensor],
-    ) -> dict[str, Tensor]:
+    ) -> Tensor:
         if self.queue is not None:
             comfy.model_prefetch.prefetch_queue_pop(self.queue, self.device, block)
         self.options["block_type"], self.options["block_index"] = place[0], place[1]
 
         def original(arguments: dict[str, Any]) -> dict[str, Any]:
-            return {"img": block(arguments["img"], contexts, attend)}
+            # A block writes into its input, which a node that replaces blocks may want to keep.
+            return {"img": block(arguments["img"].clone(), joint, attend)}
 
         if place in self.replace:
             arguments = {"img": tokens, "transformer_options": self.options}
             out = self.replace[place](arguments, {"original_block": original})["img"]
         else:
-            out = block(tokens, contexts, attend)
+            out = block(tokens, joint, attend)
         if self.queue is not None and block is self.last:
             comfy.model_prefetch.prefetch_queue_pop(self.queue, self.device, None)
         return out

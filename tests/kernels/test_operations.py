@@ -1,23 +1,27 @@
-"""The reference operations against plain fp64 formulas, results and gradients, at odd sizes."""
+"""Every operation against plain fp64 formulas, results and gradients, at odd and empty sizes."""
 
 import math
 
 import pytest
 import torch
 
-from jova_core.kernels import apply_rope, attention, gated_add, modulate, split_heads
+from jova_core import kernels
+from jova_core.kernels import AttentionPlan, attention, reference, split_heads
+from jova_core.kernels.dispatch import implementation
 
-LAYOUTS = [((1, 7),), ((1, 5), (9, 3)), ((13, 1), (1, 4)), ((2, 3), (1, 1), (3, 5))]
-SHAPES = [(1, 1, 1, 2), (2, 3, 17, 6), (1, 2, 63, 10)]
+LAYOUTS = [((1, 7),), ((1, 5), (9, 3)), ((13, 1), (1, 4)), ((2, 3), (1, 0), (3, 5), (0, 4))]
+ROWS = [(1,), (7,), (3, 0, 5, 1), (16, 4, 4, 63)]
+# Relative L2 error against fp64; half precision rounds results once or twice.
+LIMITS = {torch.float32: 1e-6, torch.float16: 1e-3, torch.bfloat16: 4e-3}
 
 
-def _draw(*shape, dtype=torch.float64, seed=0):
+def draw(*shape, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
+    return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
-def _spread(value, layout):
-    """`[B, G, D]` → `[B, N, D]`, token by token, without any view tricks."""
+def spread(value, layout):
+    """`[B, G, D]` → `[B, S, D]`, token by token, without any view tricks."""
     rows, group = [], 0
     for groups, count in layout:
         for _ in range(groups):
@@ -26,106 +30,247 @@ def _spread(value, layout):
     return torch.stack(rows, dim=1)
 
 
-def _sizes(layout):
+def sizes(layout):
     return sum(g * n for g, n in layout), sum(g for g, _ in layout)
 
 
-def _same_gradients(ours, plain, inputs):
-    """Results and gradients of both functions agree in fp64; ours in fp32 is close to that."""
-    for tensor in inputs:
-        tensor.requires_grad_(True)
-    ours_out, plain_out = ours(*inputs), plain(*inputs)
-    torch.testing.assert_close(ours_out, plain_out)
-    weight = _draw(*plain_out.shape, seed=9)
-    ours_grads = torch.autograd.grad((ours_out * weight).sum(), inputs)
-    plain_grads = torch.autograd.grad((plain_out * weight).sum(), inputs)
-    for a, b in zip(ours_grads, plain_grads, strict=True):
+def plain_norm(x):
+    centred = x - x.mean(-1, keepdim=True)
+    return centred / (centred.square().mean(-1, keepdim=True) + 1e-6).sqrt()
+
+
+def plain_qk(qkv, weights, cos, sin, rows):
+    """Neighbouring pairs turn as complex numbers."""
+    segment = [i for i, n in enumerate(rows) for _ in range(n)]
+    scale = torch.stack([weights[i] for i in segment])[None, :, :, None]
+    qk = qkv[:, :, :2]
+    normed = qk / (qk.square().mean(-1, keepdim=True) + 1e-6).sqrt() * scale
+    turned = torch.view_as_complex(normed.unflatten(-1, (-1, 2)).contiguous())
+    turned = turned * torch.complex(cos, sin)[None, :, None, None]
+    return torch.cat((torch.view_as_real(turned).flatten(-2), qkv[:, :, 2:]), dim=2)
+
+
+def _plain_gelu(x):
+    inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+    return 0.5 * x * (1 + torch.tanh(inner))
+
+
+def by_layout(op, layout, width=10):
+    """Tensors, what is not a tensor, and the plain formula of a modulated operation."""
+    tokens, groups = sizes(layout)
+    x, y = draw(2, tokens, width), draw(2, tokens, width, seed=1)
+    gate, shift, scale = draw(2, groups, 3, width, seed=2).unbind(2)
+    if op == "layer_norm_modulate":
+        return (
+            [x, shift, scale],
+            (layout,),
+            lambda x, shift, scale: (
+                plain_norm(x) * (1 + spread(scale, layout)) + spread(shift, layout)
+            ),
+        )
+    if op == "gated_residual":
+        return [x, y, gate], (layout,), lambda x, y, gate: x + spread(gate, layout) * y
+
+    def both(x, y, gate, shift, scale):
+        x = x + spread(gate, layout) * y
+        return x, plain_norm(x) * (1 + spread(scale, layout)) + spread(shift, layout)
+
+    return [x, y, gate, shift, scale], (layout,), both
+
+
+def qk(rows, heads=3, width=8):
+    tokens = sum(rows)
+    qkv, weights = draw(2, tokens, 3, heads, width), draw(len(rows), 2, width, seed=1)
+    angles = draw(tokens, width // 2, seed=2)
+    rope = (angles.cos(), angles.sin())
+    return [qkv, weights], (rope, rows), lambda qkv, w: plain_qk(qkv, w, *rope, rows)
+
+
+def cases():
+    for op in ("layer_norm_modulate", "gated_residual", "gated_residual_layer_norm_modulate"):
+        for layout in LAYOUTS:
+            yield pytest.param(op, by_layout(op, layout), id=f"{op}-{layout}")
+    for rows in ROWS:
+        yield pytest.param("qk_norm_rope", qk(rows), id=f"qk_norm_rope-{rows}")
+    x = draw(2, 7, 10)
+    yield pytest.param("gelu", ([x], (), _plain_gelu), id="gelu")
+    yield pytest.param(
+        "swiglu",
+        ([x], (), lambda x: x[..., :5] / (1 + (-x[..., :5]).exp()) * x[..., 5:]),
+        id="swiglu",
+    )
+    w, b = draw(6, 10, seed=1), draw(6, seed=2)
+    yield pytest.param(
+        "linear_gelu", ([x, w, b], (), lambda x, w, b: _plain_gelu(x @ w.T + b)), id="linear_gelu"
+    )
+
+
+CASES = list(cases())
+
+
+def tuple_of(value):
+    return value if isinstance(value, tuple) else (value,)
+
+
+def error(found, true):
+    """Relative L2 distance; 0 for nothing beside nothing."""
+    return float((found.double() - true).norm() / true.norm().clamp(min=1e-30))
+
+
+def single(others, dtype):
+    """Ropes in fp32, as the network makes them, unless the test is in fp64."""
+    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    return tuple(
+        tuple(t.to(wide) for t in o) if o and isinstance(o[0], torch.Tensor) else o for o in others
+    )
+
+
+@pytest.mark.parametrize(("op", "case"), CASES)
+def test_reference_and_its_gradients(op, case):
+    tensors, others, plain = case
+    ours = getattr(reference, op)
+    leaves = [t.clone().requires_grad_() for t in tensors]
+    found, true = tuple_of(ours(*leaves, *others)), tuple_of(plain(*leaves))
+    for a, b in zip(found, true, strict=True):
         torch.testing.assert_close(a, b)
-    single = ours(*(tensor.detach().float() for tensor in inputs))
-    assert single.dtype == torch.float32
-    torch.testing.assert_close(single.double(), plain_out.detach(), atol=2e-5, rtol=2e-5)
+    weights = [draw(*t.shape, seed=9) for t in true]
+    grads = torch.autograd.grad(found, leaves, weights)
+    for a, b in zip(grads, torch.autograd.grad(true, leaves, weights), strict=True):
+        torch.testing.assert_close(a, b)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_modulate(layout):
-    tokens, groups = _sizes(layout)
-    inputs = [_draw(2, tokens, 5), _draw(2, groups, 5, seed=1), _draw(2, groups, 5, seed=2)]
-    _same_gradients(
-        lambda x, shift, scale: modulate(x, shift, scale, layout),
-        lambda x, shift, scale: x * (1 + _spread(scale, layout)) + _spread(shift, layout),
-        inputs,
-    )
+@pytest.mark.parametrize("dtype", LIMITS, ids=str)
+@pytest.mark.parametrize("backend", ["reference", "eager"])
+@pytest.mark.parametrize(("op", "case"), CASES)
+def test_error_against_fp64(op, case, backend, dtype, nan_filled):
+    """Each backend within the limit, new and in place, with allocated memory poisoned."""
+    tensors, others, plain = case
+    rounded = [t.to(dtype) for t in tensors]
+    true = tuple_of(plain(*(t.double() for t in rounded)))
+    run, others = implementation(backend, op), single(others, dtype)
+    limit = LIMITS[dtype]
+    with torch.inference_mode():
+        results = [tuple_of(run(*(t.clone() for t in rounded), *others))]
+        if backend == "eager" and op not in ("swiglu", "linear_gelu", "layer_norm_modulate"):
+            into = rounded[0].clone()
+            results.append(tuple_of(run(into, *rounded[1:], *others, out=into)))
+            assert results[-1][0] is into
+    for found in results:
+        for a, b in zip(found, true, strict=True):
+            assert a.dtype == dtype
+            assert error(a, b) < limit
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_gated_add(layout):
-    tokens, groups = _sizes(layout)
-    inputs = [_draw(2, tokens, 5), _draw(2, tokens, 5, seed=1), _draw(2, groups, 5, seed=2)]
-    _same_gradients(
-        lambda x, y, gate: gated_add(x, y, gate, layout),
-        lambda x, y, gate: x + _spread(gate, layout) * y,
-        inputs,
-    )
+@pytest.mark.parametrize("dtype", LIMITS, ids=str)
+@pytest.mark.parametrize(("op", "case"), CASES)
+def test_error_is_at_most_twice_plain_torchs(op, case, dtype):
+    """The formulas written in the half type itself, as networks usually are, are the yardstick."""
+    tensors, others, plain = case
+    rounded = [t.to(dtype) for t in tensors]
+    true = tuple_of(plain(*(t.double() for t in rounded)))
+    usual = plain
+    if op == "qk_norm_rope":  # complex numbers exist in fp32 only
+        rope, rows = single(others, dtype)
+        usual = lambda qkv, w: plain_qk(qkv.float(), w.float(), *rope, rows).to(dtype)  # noqa: E731
+    theirs = tuple_of(usual(*rounded))
+    with torch.inference_mode():
+        ours = tuple_of(implementation("eager", op)(*rounded, *single(others, dtype)))
+    for a, b, c in zip(ours, theirs, true, strict=True):
+        assert error(a, c) <= 2 * error(b, c) + 1e-7
+
+
+@pytest.mark.parametrize(("op", "case"), CASES)
+def test_strided_inputs_and_their_neighbours(op, case):
+    """Operations write into views of larger buffers and leave what lies beside them alone."""
+    tensors, others, plain = case
+    wide = [torch.full((*t.shape[:-1], t.shape[-1] + 6), math.nan).double() for t in tensors]
+    views = []
+    for buffer, t in zip(wide, tensors, strict=True):
+        inner = buffer[..., 2:-4]
+        inner.copy_(t)
+        views.append(inner)
+    true = tuple_of(plain(*tensors))
+    with torch.inference_mode():
+        found = tuple_of(getattr(kernels, op)(*views, *others))
+    for a, b in zip(found, true, strict=True):
+        torch.testing.assert_close(a, b)
+    for buffer in wide:
+        assert buffer[..., :2].isnan().all()
+        assert buffer[..., -4:].isnan().all()
 
 
 def test_one_modulation_for_a_whole_batch():
     """A batch of one in shift and scale serves every entry, as with equal timesteps."""
-    x, shift, scale = _draw(3, 6, 4), _draw(1, 2, 4, seed=1), _draw(1, 2, 4, seed=2)
+    x, shift, scale = draw(3, 6, 4), draw(1, 2, 4, seed=1), draw(1, 2, 4, seed=2)
     layout = ((2, 3),)
-    expected = modulate(x, shift.expand(3, -1, -1), scale.expand(3, -1, -1), layout)
-    assert torch.equal(modulate(x, shift, scale, layout), expected)
+    expected = reference.layer_norm_modulate(
+        x, shift.expand(3, -1, -1), scale.expand(3, -1, -1), layout
+    )
+    for backend in ("reference", "eager"):
+        run = implementation(backend, "layer_norm_modulate")
+        torch.testing.assert_close(run(x, shift, scale, layout), expected)
 
 
-@pytest.mark.parametrize(("b", "h", "n", "d"), SHAPES)
+def test_with_gradients_nothing_is_overwritten():
+    """Even where no input needs gradients: checkpointing may read it again."""
+    tensors, others, _ = by_layout("gated_residual", LAYOUTS[1])
+    before = tensors[0].clone()
+    assert kernels.gated_residual(*tensors, *others) is not tensors[0]
+    assert torch.equal(tensors[0], before)
+    with torch.inference_mode():
+        assert kernels.gated_residual(*tensors, *others) is tensors[0]
+
+
+def test_linear_into_a_slice_of_a_buffer():
+    for dtype, limit in LIMITS.items():
+        x, w, b = (draw(2, 9, 16), draw(6, 16, seed=1), draw(6, seed=2))
+        x, w, b = (t.to(dtype) for t in (x, w, b))
+        for bias in (b, None):
+            buffer = torch.full((2, 13, 6), math.nan, dtype=dtype)
+            true = x[:, 2:7].double() @ w.double().T + (0 if bias is None else bias.double())
+            with torch.inference_mode():
+                kernels.linear_into(buffer[:, 4:9], x[:, 2:7], w, bias)
+            assert error(buffer[:, 4:9], true) < limit
+            assert buffer[:, :4].isnan().all()
+            assert buffer[:, 9:].isnan().all()
+
+
+@pytest.mark.parametrize(("b", "h", "n", "d"), [(1, 1, 1, 2), (2, 3, 17, 6), (1, 2, 63, 10)])
 def test_attention(b, h, n, d):
     def plain(q, k, v):
         scores = torch.einsum("bhnd,bhmd->bhnm", q, k) / math.sqrt(d)
         weights = scores.exp() / scores.exp().sum(-1, keepdim=True)
         return torch.einsum("bhnm,bhmd->bnhd", weights, v).reshape(b, n, h * d)
 
-    _same_gradients(attention, plain, [_draw(b, h, n, d, seed=s) for s in range(3)])
+    inputs = [draw(b, h, n, d, seed=s).requires_grad_() for s in range(3)]
+    found, true = attention(*inputs), plain(*inputs)
+    torch.testing.assert_close(found, true)
+    weight = draw(*true.shape, seed=9)
+    ours = torch.autograd.grad(found, inputs, weight)
+    for a, c in zip(ours, torch.autograd.grad(true, inputs, weight), strict=True):
+        torch.testing.assert_close(a, c)
 
 
-def test_attention_takes_non_contiguous_rows():
-    packed = _draw(2, 11, 3 * 2 * 4)
-    q, k, v = split_heads(packed, 2)
-    assert not q.is_contiguous()
-    torch.testing.assert_close(
-        attention(q, k, v), attention(q.contiguous(), k.contiguous(), v.contiguous())
-    )
+@pytest.mark.parametrize("backend", ["reference", "eager"])
+@pytest.mark.parametrize("dtype", LIMITS, ids=str)
+def test_joint_attention_by_every_plan(backend, dtype):
+    qkv = draw(2, 23, 3, 2, 8).to(dtype)
+    q, k, v = (part.double() for part in split_heads(qkv))
+    for mode in ("full", "isolated", "video_sees_audio", "audio_sees_video", "exact_audio"):
+        for audio, video in ((9, 14), (0, 23), (23, 0)):
+            plan = AttentionPlan.of(mode, audio, video)
+            scores = (q @ k.mT / math.sqrt(8)).masked_fill(~plan.mask(), -math.inf)
+            true = (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
+            with torch.inference_mode():
+                found = implementation(backend, "joint_attention")(qkv, plan)
+            assert error(found, true) < LIMITS[dtype]
 
 
 def test_split_heads_reads_q_then_k_then_v_head_by_head():
     packed = torch.arange(2 * 3 * 24.0).view(2, 3, 24)
-    q, k, v = split_heads(packed, 2)
+    q, k, v = split_heads(packed.unflatten(-1, (3, 2, -1)))
     assert q.shape == (2, 2, 3, 4)
     for index, part in enumerate((q, k, v)):
         for head in range(2):
             start = index * 8 + head * 4
             assert torch.equal(part[:, head], packed[..., start : start + 4])
-
-
-@pytest.mark.parametrize(("b", "h", "n", "d"), SHAPES)
-def test_apply_rope(b, h, n, d):
-    """Neighbouring pairs turn as complex numbers; angles and products are fp32."""
-    x, angles = _draw(b, h, n, d).float(), _draw(n, d // 2, seed=1)
-    turned = torch.view_as_complex(x.double().unflatten(-1, (-1, 2)).contiguous())
-    expected = torch.view_as_real(turned * torch.polar(torch.ones_like(angles), angles)).flatten(-2)
-    rope = (angles.cos().float(), angles.sin().float())
-    torch.testing.assert_close(apply_rope(x, rope).double(), expected, atol=1e-6, rtol=1e-5)
-    x.requires_grad_(True)
-    weight = _draw(b, h, n, d, seed=2).float()
-    (apply_rope(x, rope) * weight).sum().backward()
-    # A rotation's gradient is the rotation back.
-    back = apply_rope(weight, (rope[0], -rope[1]))
-    torch.testing.assert_close(x.grad, back, atol=1e-6, rtol=1e-5)
-
-
-def test_rope_keeps_dtype_and_none_is_identity():
-    x = _draw(1, 2, 5, 4, dtype=torch.bfloat16)
-    assert apply_rope(x, None) is x
-    angles = _draw(5, 2).float()
-    turned = apply_rope(x, (angles.cos(), angles.sin()))
-    assert turned.dtype == torch.bfloat16
-    norms = [t.float().norm(dim=-1) for t in (x, turned)]
-    torch.testing.assert_close(*norms, atol=2e-2, rtol=1e-2)

@@ -56,9 +56,9 @@ def test_a_block_keeps_as_much_as_stated(scale, blocks):
             kept[storage.data_ptr()] = storage.nbytes()
         return value
 
-    def run(block, _place, x, contexts, attend):
+    def run(block, _place, x, joint, attend):
         inside[0] = True
-        alive.append(block(x, contexts, attend))
+        alive.append(block(x, joint, attend))
         inside[0] = False
         return alive[-1]
 

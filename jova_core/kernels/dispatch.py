@@ -1,0 +1,186 @@
+"""Which implementation of an operation runs: chosen before the call by what each one declares.
+
+`JOVA_KERNELS=triton|kitchen|eager|reference` or `use_backend` forces one; `explain` tells which one
+is taken and why the others are not.
+"""
+
+import importlib.util
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import Tensor
+
+BACKENDS = ("triton", "kitchen", "eager", "reference")
+VARIABLE = "JOVA_KERNELS"
+# Channels of a head that the Triton kernels hold in registers.
+HEAD_WIDTHS = range(16, 257)
+_HALVES = (torch.float16, torch.bfloat16)
+_forced: ContextVar[str | None] = ContextVar("jova_kernels", default=None)
+
+
+class NoBackendError(RuntimeError):
+    """A forced backend cannot run an operation; says why, and what would."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """What a choice depends on: the operation, where and in what type, and how it is run.
+
+    width: of a head where the operation knows heads, else 0. recording: gradients are on.
+    """
+
+    op: str
+    device: str
+    dtype: torch.dtype
+    width: int = 0
+    recording: bool = False
+    compiling: bool = False
+
+
+@contextmanager
+def use_backend(name: str) -> Iterator[None]:
+    """Force a backend, or "auto", for the operations of this thread inside the block."""
+    token = _forced.set(_known(name))
+    try:
+        yield
+    finally:
+        _forced.reset(token)
+
+
+def choose(call: Call) -> str:
+    """The backend of a call: the forced one, else the first that does not refuse.
+
+    Raises NoBackendError if the forced one refuses.
+    """
+    forced = _forced.get() or _known(os.environ.get(VARIABLE, "auto"))
+    if forced == "auto":
+        return next(name for name in BACKENDS if refusal(name, call) is None)
+    reason = refusal(forced, call)
+    if reason is not None:
+        raise NoBackendError(
+            f"The backend {forced} cannot run {call.op}: {reason}. "
+            f"Without it {_automatic(call)} would; set {VARIABLE}=auto."
+        )
+    return forced
+
+
+def explain(op: str, x: Tensor, *, width: int = 0) -> str:
+    """A line for each backend: taken, able, or why not, for an operation on x as things stand."""
+    call = Call(
+        op=op,
+        device=x.device.type,
+        dtype=x.dtype,
+        width=width,
+        recording=torch.is_grad_enabled(),
+        compiling=torch.compiler.is_compiling(),
+    )
+    chosen = choose(call)
+    lines = []
+    for name in BACKENDS:
+        reason = refusal(name, call)
+        state = "taken" if name == chosen else "could run it"
+        lines.append(f"{name}: {state if reason is None else reason}")
+    return "\n".join(lines)
+
+
+def refusal(backend: str, call: Call) -> str | None:
+    """Why a backend does not run a call, None if it does."""
+    if backend == "reference":
+        return None
+    return _RULES[backend](call)
+
+
+def implementation(backend: str, op: str) -> Callable[..., Any]:
+    """The function of a backend that does an operation."""
+    name = _module_of(backend, op)
+    return getattr(import_module(f".{name}", __package__), op)
+
+
+def _known(name: str) -> str:
+    if name not in (*BACKENDS, "auto"):
+        raise NoBackendError(
+            f"There is no backend {name!r} for {VARIABLE}; use auto, {', '.join(BACKENDS)}."
+        )
+    return name
+
+
+def _automatic(call: Call) -> str:
+    return next(name for name in BACKENDS if refusal(name, call) is None)
+
+
+def _module_of(backend: str, op: str) -> str:
+    if backend != "triton":
+        return backend
+    return "triton_attention" if op == "joint_attention" else "triton_pointwise"
+
+
+_TRITON = {
+    "layer_norm_modulate",
+    "gated_residual",
+    "gated_residual_layer_norm_modulate",
+    "qk_norm_rope",
+    "gelu",
+    "swiglu",
+    "joint_attention",
+}
+
+
+def _triton(call: Call) -> str | None:
+    if call.op not in _TRITON:
+        return "there is no Triton kernel for it, the library's product is faster"
+    if not _installed("triton"):
+        return "triton is not installed"
+    if call.device != "cuda" and not (call.device == "cpu" and interpreting()):
+        return f"the tensors are on {call.device} and TRITON_INTERPRET is not 1"
+    if call.dtype not in (*_HALVES, torch.float32):
+        return f"it has no kernels for {call.dtype}"
+    if call.width and call.width not in HEAD_WIDTHS:
+        return f"heads are {call.width} wide, it holds {HEAD_WIDTHS[0]} to {HEAD_WIDTHS[-1]}"
+    return None
+
+
+def _kitchen(call: Call) -> str | None:
+    if call.op not in ("layer_norm_modulate", "qk_norm_rope"):
+        return "comfy-kitchen has no such operation"
+    if not _installed("comfy_kitchen"):
+        return "comfy-kitchen is not installed"
+    if call.recording or call.compiling:
+        return "it records no gradients and is not for compiled graphs"
+    if call.dtype not in (*_HALVES, torch.float32):
+        return f"it has no kernels for {call.dtype}"
+    if not _kitchen_is_fast() and _forced.get() != "kitchen":
+        return "it has no backend here but plain torch"
+    return None
+
+
+def _eager(call: Call) -> str | None:
+    if call.recording:
+        return "it works in place and records no gradients"
+    if call.compiling:
+        return "the compiler fuses the plain formulas better"
+    return None
+
+
+_RULES = {"triton": _triton, "kitchen": _kitchen, "eager": _eager}
+
+
+def interpreting() -> bool:
+    """Whether Triton's interpreter is asked for, which runs kernels on CPU tensors."""
+    return os.environ.get("TRITON_INTERPRET") == "1"
+
+
+@cache
+def _installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+@cache
+def _kitchen_is_fast() -> bool:
+    return torch.cuda.is_available() and implementation("kitchen", "has_fast_backend")()

@@ -1,0 +1,135 @@
+"""The operations by stock calls that make few passes over memory; without gradients only.
+
+`out` is where a result goes: the input itself overwrites it, None makes a new tensor.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from . import reference
+from .attend import attention
+from .plan import AttentionPlan, planned_attention
+from .reference import EPS, Layout, Rope, split_heads
+
+
+def layer_norm_modulate(
+    x: Tensor, shift: Tensor, scale: Tensor, layout: Layout, *, out: Tensor | None = None
+) -> Tensor:
+    """As in `reference`."""
+    normed = F.layer_norm(x, x.shape[-1:], eps=EPS)
+    out = normed if out is None else out
+    for tokens, groups, shape in entries(layout):
+        part, by = normed[:, tokens].unflatten(1, shape), 1 + scale[:, groups].unsqueeze(2)
+        target = out[:, tokens].unflatten(1, shape)
+        torch.addcmul(shift[:, groups].unsqueeze(2), part, by, out=target)
+    return out
+
+
+def gated_residual(
+    x: Tensor, y: Tensor, gate: Tensor, layout: Layout, *, out: Tensor | None = None
+) -> Tensor:
+    """As in `reference`."""
+    if out is None:
+        out = x.clone()
+    elif out is not x:
+        out.copy_(x)
+    for tokens, groups, shape in entries(layout):
+        part = y[:, tokens].unflatten(1, shape)
+        out[:, tokens].unflatten(1, shape).addcmul_(part, gate[:, groups].unsqueeze(2))
+    return out
+
+
+def gated_residual_layer_norm_modulate(
+    x: Tensor,
+    y: Tensor,
+    gate: Tensor,
+    shift: Tensor,
+    scale: Tensor,
+    layout: Layout,
+    *,
+    out: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """As in `reference`; `out` is for the residual sum."""
+    x = gated_residual(x, y, gate, layout, out=out)
+    return x, layer_norm_modulate(x, shift, scale, layout)
+
+
+def qk_norm_rope(
+    qkv: Tensor, weights: Tensor, rope: Rope, rows: Sequence[int], *, out: Tensor | None = None
+) -> Tensor:
+    """As in `reference`; neighbouring channels turn as one complex number."""
+    if out is None:
+        out = qkv.clone()
+    elif out is not qkv:
+        out.copy_(qkv)
+    wide, width = torch.promote_types(qkv.dtype, rope[0].dtype), qkv.shape[-1]
+    turn, start = torch.complex(*(part.to(wide) for part in rope))[:, None], 0
+    for weight, count in zip(weights.to(wide), rows, strict=True):
+        part = slice(start, start + count)
+        for which in range(2):
+            x = out[:, part, which]
+            square = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=wide).square_()
+            normed = torch.mul(x, weight[which]).mul_(square.div_(width).add_(EPS).rsqrt_())
+            pairs = torch.view_as_complex(normed.unflatten(-1, (-1, 2)))
+            x.copy_(torch.view_as_real(pairs.mul_(turn[part])).flatten(-2))
+        start += count
+    return out
+
+
+def gelu(x: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """As in `reference`."""
+    if out is x:
+        return torch.ops.aten.gelu_(x, approximate="tanh")
+    value = F.gelu(x, approximate="tanh")
+    return value if out is None else out.copy_(value)
+
+
+def swiglu(x: Tensor) -> Tensor:
+    """As in `reference`."""
+    a, b = x.chunk(2, dim=-1)
+    return F.silu(a).mul_(b)
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None, *, out: Tensor | None = None) -> Tensor:
+    """As in `reference`; `[B, n, K]` → `out` `[B, n, N]`, such as a slice of the joint buffer.
+
+    Sample by sample: rows of one sample are neighbours in memory, so that the product reads and
+    writes them where they are.
+    """
+    if out is None:
+        return reference.linear(x, weight, bias)
+    for rows, target in zip(x, out, strict=True):
+        if bias is None:
+            torch.mm(rows, weight.t(), out=target)
+        else:
+            torch.addmm(bias, rows, weight.t(), out=target)
+    return out
+
+
+def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """As in `reference`; on a CPU oneDNN applies GELU to each tile of the product at hand."""
+    if x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16):
+        return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "gelu", [], "tanh")
+    hidden = reference.linear(x, weight, bias)
+    return gelu(hidden, out=hidden)
+
+
+def joint_attention(qkv: Tensor, plan: AttentionPlan) -> Tensor:
+    """As in `reference`."""
+    return planned_attention(*split_heads(qkv), plan=plan, attend=attention)
+
+
+def entries(layout: Layout) -> Iterator[tuple[slice, slice, tuple[int, int]]]:
+    """Tokens, groups and (groups, tokens of each) of every entry of a layout that has tokens."""
+    token = group = 0
+    for groups, count in layout:
+        if groups and count:
+            yield (
+                slice(token, token + groups * count),
+                slice(group, group + groups),
+                (groups, count),
+            )
+        token, group = token + groups * count, group + groups

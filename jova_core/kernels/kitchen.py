@@ -1,0 +1,56 @@
+"""Adapters to comfy-kitchen, the kernels that ComfyUI brings: what it has of a JoVA layer.
+
+One call serves one segment or one modulation entry, as its weights and factors are one a call.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .eager import entries
+from .reference import EPS, Layout, Rope
+
+
+def has_fast_backend() -> bool:
+    """Whether it would run more than plain torch here."""
+    import comfy_kitchen
+
+    available = comfy_kitchen.registry.is_available
+    return any(available(name) for name in ("cuda", "hip", "triton"))
+
+
+def layer_norm_modulate(
+    x: Tensor, shift: Tensor, scale: Tensor, layout: Layout, *, out: Tensor | None = None
+) -> Tensor:
+    """As in `reference`."""
+    import comfy_kitchen
+
+    out = torch.empty_like(x) if out is None else out
+    for tokens, groups, shape in entries(layout):
+        part = x[:, tokens].unflatten(1, shape).contiguous()
+        factors = (scale[:, groups].unsqueeze(2), shift[:, groups].unsqueeze(2))
+        out[:, tokens].unflatten(1, shape).copy_(comfy_kitchen.adaln(part, *factors, EPS))
+    return out
+
+
+def qk_norm_rope(
+    qkv: Tensor, weights: Tensor, rope: Rope, rows: Sequence[int], *, out: Tensor | None = None
+) -> Tensor:
+    """As in `reference`."""
+    import comfy_kitchen
+
+    if out is None:
+        out = qkv.clone()
+    elif out is not qkv:
+        out.copy_(qkv)
+    cos, sin = rope
+    turn = torch.stack((cos, -sin, sin, cos), dim=-1).unflatten(-1, (2, 2))[None, :, None]
+    start = 0
+    for weight, count in zip(weights.to(qkv.dtype), rows, strict=True):
+        part = slice(start, start + count)
+        if count:
+            q, k = out[:, part, 0], out[:, part, 1]
+            comfy_kitchen.rms_rope_(q, k, turn[:, part], weight[0], weight[1], EPS)
+        start += count
+    return out
