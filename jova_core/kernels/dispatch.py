@@ -19,8 +19,8 @@ from torch import Tensor
 
 BACKENDS = ("triton", "kitchen", "eager", "reference")
 VARIABLE = "JOVA_KERNELS"
-# Channels of a head that the Triton kernels hold in registers.
-HEAD_WIDTHS = range(16, 257)
+# Channels of a head that the Triton kernels hold in registers, in pairs that turn together.
+NARROWEST, WIDEST = 8, 256
 _HALVES = (torch.float16, torch.bfloat16)
 _forced: ContextVar[str | None] = ContextVar("jova_kernels", default=None)
 
@@ -33,13 +33,14 @@ class NoBackendError(RuntimeError):
 class Call:
     """What a choice depends on: the operation, where and in what type, and how it is run.
 
-    width: of a head where the operation knows heads, else 0. recording: gradients are on.
+    fits: heads, where the operation knows them, have a width that kernels hold. recording:
+    gradients are on.
     """
 
     op: str
     device: str
     dtype: torch.dtype
-    width: int = 0
+    fits: bool = True
     recording: bool = False
     compiling: bool = False
 
@@ -71,13 +72,13 @@ def choose(call: Call) -> str:
     return forced
 
 
-def explain(op: str, x: Tensor, *, width: int = 0) -> str:
+def explain(op: str, x: Tensor) -> str:
     """A line for each backend: taken, able, or why not, for an operation on x as things stand."""
     call = Call(
         op=op,
         device=x.device.type,
         dtype=x.dtype,
-        width=width,
+        fits=x.ndim != 5 or fits(x.shape[-1]),
         recording=torch.is_grad_enabled(),
         compiling=torch.compiler.is_compiling(),
     )
@@ -88,6 +89,14 @@ def explain(op: str, x: Tensor, *, width: int = 0) -> str:
         state = "taken" if name == chosen else "could run it"
         lines.append(f"{name}: {state if reason is None else reason}")
     return "\n".join(lines)
+
+
+def fits(width: int) -> bool:
+    """Whether heads of so many channels fit the Triton kernels."""
+    # A branch, as a compiled graph needs a plain bool of a width that it keeps open.
+    if NARROWEST <= width <= WIDEST and width % 2 == 0:  # noqa: SIM103
+        return True
+    return False
 
 
 def refusal(backend: str, call: Call) -> str | None:
@@ -141,8 +150,8 @@ def _triton(call: Call) -> str | None:
         return f"the tensors are on {call.device} and TRITON_INTERPRET is not 1"
     if call.dtype not in (*_HALVES, torch.float32):
         return f"it has no kernels for {call.dtype}"
-    if call.width and call.width not in HEAD_WIDTHS:
-        return f"heads are {call.width} wide, it holds {HEAD_WIDTHS[0]} to {HEAD_WIDTHS[-1]}"
+    if not call.fits:
+        return f"heads must have an even width of {NARROWEST} to {WIDEST} channels"
     return None
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from . import reference
-from .dispatch import Call, choose, implementation
+from .dispatch import Call, choose, fits, implementation
 from .plan import AttentionPlan, Part
 from .reference import Layout
 
@@ -47,8 +47,8 @@ def _plan(numbers: Sequence[int]) -> AttentionPlan:
     return AttentionPlan(parts=tuple(Part(queries=(a, b), keys=(c, d)) for a, b, c, d in quads))
 
 
-def _best(op: str, x: Tensor, *arguments: Any, width: int = 0) -> Any:
-    backend = choose(Call(op=op, device=x.device.type, dtype=x.dtype, width=width))
+def _best(op: str, x: Tensor, *arguments: Any, fit: bool = True) -> Any:
+    backend = choose(Call(op=op, device=x.device.type, dtype=x.dtype, fits=fit))
     return implementation(backend, op)(x, *arguments)
 
 
@@ -70,7 +70,7 @@ def _gated_residual_layer_norm_modulate(
 def _qk_norm_rope(
     qkv: Tensor, weights: Tensor, cos: Tensor, sin: Tensor, rows: Sequence[int]
 ) -> Tensor:
-    return _best("qk_norm_rope", qkv, weights, (cos, sin), rows, width=qkv.shape[-1])
+    return _best("qk_norm_rope", qkv, weights, (cos, sin), rows, fit=fits(qkv.shape[-1]))
 
 
 def _gelu(x: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ def _swiglu(x: Tensor) -> Tensor:
 
 
 def _joint_attention(qkv: Tensor, plan: Sequence[int]) -> Tensor:
-    return _best("joint_attention", qkv, _plan(plan), width=qkv.shape[-1])
+    return _best("joint_attention", qkv, _plan(plan), fit=fits(qkv.shape[-1]))
 
 
 def _same(x: Tensor, *_: Any) -> Tensor:

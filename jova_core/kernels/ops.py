@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from . import library, reference
-from .dispatch import Call, choose, implementation
+from .dispatch import Call, choose, fits, implementation
 from .plan import AttentionPlan
 from .reference import Layout, Rope
 
@@ -35,7 +35,9 @@ def gated_residual_layer_norm_modulate(
 
 def qk_norm_rope(qkv: Tensor, weights: Tensor, rope: Rope, rows: Sequence[int]) -> Tensor:
     """RMS norm and rotation of q and k, into qkv."""
-    return _run("qk_norm_rope", (qkv, weights), rope, tuple(rows), into=qkv, width=qkv.shape[-1])
+    return _run(
+        "qk_norm_rope", (qkv, weights), rope, tuple(rows), into=qkv, fit=fits(qkv.shape[-1])
+    )
 
 
 def gelu(x: Tensor) -> Tensor:
@@ -50,7 +52,7 @@ def swiglu(x: Tensor) -> Tensor:
 
 def joint_attention(qkv: Tensor, plan: AttentionPlan) -> Tensor:
     """Attention of the joint sequence by a plan."""
-    return _run("joint_attention", (qkv,), plan, width=qkv.shape[-1])
+    return _run("joint_attention", (qkv,), plan, fit=fits(qkv.shape[-1]))
 
 
 def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -76,11 +78,11 @@ def _run(
     tensors: tuple[Any, ...],
     *others: Any,
     into: Tensor | None = None,
-    width: int = 0,
+    fit: bool = True,
 ) -> Any:
     x, free = tensors[0], in_place()
     backend = _choice(
-        op, x.device.type, x.dtype, width, torch.is_grad_enabled(), torch.compiler.is_compiling()
+        op, x.device.type, x.dtype, fit, torch.is_grad_enabled(), torch.compiler.is_compiling()
     )
     if backend == "reference":
         return getattr(reference, op)(*tensors, *others)
@@ -92,7 +94,7 @@ def _run(
 
 
 def _choice(
-    op: str, device: str, dtype: torch.dtype, width: int, recording: bool, compiling: bool
+    op: str, device: str, dtype: torch.dtype, fit: bool, recording: bool, compiling: bool
 ) -> str:
     """A constant of a compiled graph: marked below, as torch's own mark imports its compiler."""
     return choose(
@@ -100,7 +102,7 @@ def _choice(
             op=op,
             device=device,
             dtype=dtype,
-            width=width,
+            fits=fit,
             recording=recording,
             compiling=compiling,
         )

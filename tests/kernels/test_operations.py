@@ -114,7 +114,8 @@ def tuple_of(value):
 
 def error(found, true):
     """Relative L2 distance; 0 for nothing beside nothing."""
-    return float((found.double() - true).norm() / true.norm().clamp(min=1e-30))
+    found, true = found.detach().double(), true.detach()
+    return float((found - true).norm() / true.norm().clamp(min=1e-30))
 
 
 def single(others, dtype):

@@ -1,0 +1,145 @@
+"""The Triton kernels without a GPU: run by the interpreter, and compiled for three of them."""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+HERE = Path(__file__).parent
+needs_triton = pytest.mark.skipif(
+    importlib.util.find_spec("triton") is None, reason="triton is not installed"
+)
+
+
+def _process(*arguments, **variables):
+    """A Python of its own: Triton decides on import whether it interprets."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, **variables},
+        cwd=HERE.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@needs_triton
+def test_the_kernels_by_the_interpreter():
+    cases = str(HERE / "interpreted.py")
+    found = _process("-m", "pytest", cases, "--show-capture=no", TRITON_INTERPRET="1")
+    assert found.returncode == 0, found.stdout[-6000:]
+    assert "[100%]" in found.stdout
+
+
+# Pointers by name; what is neither a pointer nor a constant is a size or a stride.
+BF16 = dict.fromkeys(("x", "y", "out", "h", "gate", "shift", "scale", "qkv", "weights"), "*bf16")
+OTHERS = {"group_of": "*i32", "segment_of": "*i32", "tiles": "*i32"} | {
+    "cos": "*fp32",
+    "sin": "*fp32",
+}
+
+
+def _compiled(kernel, capability, constants, options, types=()):
+    """A kernel for a GPU of that capability, its big operands 16 byte aligned as torch's are."""
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    names = kernel.arg_names
+    known = BF16 | OTHERS | {"eps": "fp32"} | dict(types)
+    kinds = {n: "constexpr" if n in constants else known.get(n, "i32") for n in names}
+    aligned = {
+        (i,): [["tt.divisibility", 16]]
+        for i, n in enumerate(names)
+        if n not in ("tokens", "heads") and kinds[n][0] in "*i"
+    }
+    values = {(names.index(name),): value for name, value in constants.items()}
+    source = ASTSource(kernel, kinds, constexprs=values, attrs=aligned)
+    return triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
+
+
+def _rows(residual, norm):
+    def build(pointwise, _):
+        constants = {"RESIDUAL": residual, "NORM": norm, "BLOCK": 4096}
+        return pointwise._rows_kernel, constants, {"num_warps": pointwise.row_warps(4096)}, ()
+
+    return build
+
+
+def _activation(gated):
+    def build(pointwise, _):
+        constants = {"GATED": gated, "BLOCK": pointwise.COLUMNS}
+        return pointwise._activation_kernel, constants, {"num_warps": 4}, ()
+
+    return build
+
+
+def _qk(pointwise, _):
+    tile = {"TOKENS": pointwise.TOKENS, "HEADS": pointwise.HEADS}
+    constants = {"WIDTH": 128, "PADDED": 128, **tile}
+    return pointwise._qk_norm_rope_kernel, constants, {"num_warps": 4}, ()
+
+
+def _attention(width):
+    def build(_, attention):
+        size = attention.tile_size(width, torch.bfloat16)
+        options = {name: size.pop(name) for name in ("num_warps", "num_stages")}
+        constants = {"WIDTH": width, "PADDED": width, "UPCAST": False, **size}
+        return attention._attention_kernel, constants, options, {"scale": "fp32"}
+
+    return build
+
+
+KERNELS = {
+    "layer_norm_modulate": _rows(False, True),
+    "gated_residual": _rows(True, False),
+    "gated_residual_layer_norm_modulate": _rows(True, True),
+    "qk_norm_rope": _qk,
+    "gelu": _activation(False),
+    "swiglu": _activation(True),
+    "joint_attention_64": _attention(64),
+    "joint_attention_128": _attention(128),
+    "joint_attention_256": _attention(256),
+}
+
+
+@needs_triton
+@pytest.mark.parametrize("capability", [80, 89, 90])
+@pytest.mark.parametrize("name", KERNELS)
+def test_compiles_without_spills_and_with_wide_accesses(name, capability, tmp_path, monkeypatch):
+    """At width 3072 in bf16: nothing spilt, operands moved 16 bytes at a time, shared memory fits.
+
+    Narrower loads are those of lookups: groups, segments, tiles, angles and norm weights.
+    """
+    monkeypatch.setenv("TRITON_DEFAULT_FP_FUSION", "1")
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path / "cache"))
+    from jova_core.kernels import triton_attention, triton_pointwise
+
+    kernel, constants, options, types = KERNELS[name](triton_pointwise, triton_attention)
+    built = _compiled(kernel, capability, constants, options, types)
+    stores = set(re.findall(r"st\.global\S*", built.asm["ptx"]))
+    loads = re.findall(r"ld\.global\S*", built.asm["ptx"])
+    assert stores == {"st.global.v4.b32"}
+    assert "ld.global.v4.b32" in loads
+    assert set(loads) <= {"ld.global.v4.b32", "ld.global.v2.b32", "ld.global.b32"}
+    assert built.metadata.shared <= 99 * 1024
+    used = _registers(built.asm["cubin"], tmp_path / "kernel.cubin")
+    assert used["STACK"] == used["LOCAL"] == 0, used
+    assert used["REG"] <= 255
+
+
+def _registers(cubin, path):
+    """Registers and bytes of stack that a compiled kernel uses, by the tool that Triton brings."""
+    import triton
+
+    path.write_bytes(cubin)
+    tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
+    found = subprocess.run(
+        [tool, "-res-usage", path], capture_output=True, text=True, check=True
+    ).stdout
+    return {name: int(value) for name, value in re.findall(r"(REG|STACK|LOCAL):(\d+)", found)}
