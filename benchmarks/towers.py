@@ -14,12 +14,13 @@ from jova_core.kernels import (
     EPS,
     AttentionPlan,
     Rope,
+    attention,
     gated_residual,
-    planned_attention,
+    joint_attention,
     qk_norm_rope,
     split_heads,
 )
-from jova_core.model.block import Attention, Block
+from jova_core.model.block import Attend, Block
 from jova_core.model.joint import Joint
 from jova_core.model.jova import JoVA
 
@@ -27,12 +28,12 @@ from jova_core.model.jova import JoVA
 class SeparateBlock(Block):
     """The joint block without cross-modal attention: one attention for each branch and its text."""
 
-    def forward(self, x: Tensor, joint: Joint, attend: Attention) -> Tensor:
+    def forward(self, x: Tensor, joint: Joint, attend: Attend) -> Tensor:  # noqa: ARG002
         counts = dict.fromkeys("av", 0)
         for name, count in joint.rows.items():
             counts["a" if name in ("audio", "text_a", "a") else "v"] += count
         plan = AttentionPlan.of("isolated", counts["a"], counts["v"])
-        return super().forward(x, joint, partial(planned_attention, plan=plan, attend=attend))
+        return super().forward(x, joint, partial(joint_attention, plan=plan))
 
 
 class CrossAttention(nn.Module):
@@ -69,7 +70,7 @@ class FusionBlock(SeparateBlock):
             {"audio": CrossAttention(config), "video": CrossAttention(config)}
         )
 
-    def forward(self, x: Tensor, joint: Joint, attend: Attention) -> Tensor:
+    def forward(self, x: Tensor, joint: Joint, attend: Attend) -> Tensor:
         x = super().forward(x, joint, attend)
         if "text_a" in joint.rows or "text_v" in joint.rows:
             present = {"audio", "video"} <= joint.rows.keys()
@@ -88,7 +89,7 @@ class FusionBlock(SeparateBlock):
         added = []
         for name, other in (("audio", "video"), ("video", "audio")):
             cross, (q, _, _), (_, k, v) = self.cross[name], made[name], made[other]
-            added.append(cross.proj(attend(q, k, v)))
+            added.append(cross.proj(attention(q, k, v)))
         text = x.new_zeros(len(x), 2 * self.texts, x.shape[2])
         return gated_residual(
             x, torch.cat((added[0], text, added[1]), dim=1), self._gates(joint), joint.layout

@@ -60,7 +60,7 @@ def choose(call: Call) -> str:
 
     Raises NoBackendError if the forced one refuses.
     """
-    forced = _forced.get() or _known(os.environ.get(VARIABLE, "auto"))
+    forced = _asked()
     if forced == "auto":
         return next(name for name in BACKENDS if refusal(name, call) is None)
     reason = refusal(forced, call)
@@ -112,6 +112,10 @@ def implementation(backend: str, op: str) -> Callable[..., Any]:
     return getattr(import_module(f".{name}", __package__), op)
 
 
+def _asked() -> str:
+    return _forced.get() or _known(os.environ.get(VARIABLE, "auto"))
+
+
 def _known(name: str) -> str:
     if name not in (*BACKENDS, "auto"):
         raise NoBackendError(
@@ -137,13 +141,26 @@ _TRITON = {
     "qk_norm_rope",
     "gelu",
     "swiglu",
+    "linear_gelu",
     "joint_attention",
 }
 
 
 def _triton(call: Call) -> str | None:
+    return _triton_operation(call) or _triton_place(call)
+
+
+def _triton_operation(call: Call) -> str | None:
     if call.op not in _TRITON:
-        return "there is no Triton kernel for it, the library's product is faster"
+        return "there is no Triton kernel for it"
+    if call.op == "linear_gelu" and (call.recording or call.compiling):
+        return "its product is a library's, which records gradients without it"
+    if call.op == "joint_attention" and _asked() != "triton":
+        return "no measurement says yet that it is faster than torch's; force it to use it"
+    return None
+
+
+def _triton_place(call: Call) -> str | None:
     if not _installed("triton"):
         return "triton is not installed"
     if call.device != "cuda" and not (call.device == "cpu" and interpreting()):
@@ -164,7 +181,7 @@ def _kitchen(call: Call) -> str | None:
         return "it records no gradients and is not for compiled graphs"
     if call.dtype not in (*_HALVES, torch.float32):
         return f"it has no kernels for {call.dtype}"
-    if not _kitchen_is_fast() and _forced.get() != "kitchen":
+    if not _kitchen_is_fast() and _asked() != "kitchen":
         return "it has no backend here but plain torch"
     return None
 

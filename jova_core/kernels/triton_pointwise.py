@@ -190,6 +190,12 @@ def swiglu(x: Tensor) -> Tensor:
     return out
 
 
+def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """As in `reference`: the library's product, then the kernel on it."""
+    hidden = torch.nn.functional.linear(x, weight, bias)
+    return gelu(hidden, out=hidden)
+
+
 def row_warps(block: int) -> int:
     """Warps of a row kernel: 16 bytes a thread and load, at most 8."""
     return min(8, max(1, block // 512))

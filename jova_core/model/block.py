@@ -18,12 +18,11 @@ from ..kernels import (
     in_place,
     layer_norm_modulate,
     qk_norm_rope,
-    split_heads,
 )
 from .joint import Joint
 from .layers import FeedForward, joint_linear, joint_mlp, norm_weight
 
-Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
+Attend = Callable[[Tensor], Tensor]  # packed qkv `[B, S, 3, H, d]` → `[B, S, dim]`
 RunBlock = Callable[..., Tensor]  # called as `call_block` is
 DUAL_STREAMS = ("audio", "text_a", "text_v", "video")
 SINGLE_STREAMS = ("a", "v")
@@ -63,14 +62,14 @@ class Block(nn.ModuleDict):
         super().__init__(streams)
         self.heads = heads
 
-    def forward(self, x: Tensor, joint: Joint, attend: Attention) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, joint: Joint, attend: Attend) -> Tensor:  # type: ignore[override]
         """One layer of the joint sequence x `[B, S, dim]`, which may be overwritten."""
         streams, rows = self._present(joint)
         shift1, scale1, gate1, shift2, scale2, gate2 = modulation(streams, joint, 6)
         h = _placed(layer_norm_modulate(x, shift1, scale1, joint.layout), joint)
         qkv = joint_linear(h, [stream.qkv for stream in streams], rows)
-        q, k, v = self._split(qkv, streams, joint)
-        y = joint_linear(attend(q, k, v), [stream.proj for stream in streams], rows)
+        attended = attend(self._turned(qkv, streams, joint))
+        y = joint_linear(attended, [stream.proj for stream in streams], rows)
         x, h = gated_residual_layer_norm_modulate(x, y, gate1, shift2, scale2, joint.layout)
         y = joint_mlp(h, [stream.mlp for stream in streams], rows)
         return gated_residual(x, y, gate2, joint.layout)
@@ -78,30 +77,27 @@ class Block(nn.ModuleDict):
     def _present(self, joint: Joint) -> tuple[list[nn.Module], list[int]]:
         return [self[name] for name in joint.rows], list(joint.rows.values())
 
-    def _split(
-        self, qkv: Tensor, streams: Sequence[nn.Module], joint: Joint
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Normed and turned q, k, v as views of the packed `[B, S, 3·dim]`."""
+    def _turned(self, qkv: Tensor, streams: Sequence[nn.Module], joint: Joint) -> Tensor:
+        """`[B, S, 3·dim]` → `[B, S, 3, H, d]` with normed and turned queries and keys."""
         norms = [
             torch.stack([norm_weight(norm, qkv) for norm in (stream.q_norm, stream.k_norm)])
             for stream in streams
         ]
         packed = qkv.unflatten(-1, (3, self.heads, -1))
-        rows = list(joint.rows.values())
-        return split_heads(qk_norm_rope(packed, torch.stack(norms), joint.rope, rows))
+        return qk_norm_rope(packed, torch.stack(norms), joint.rope, list(joint.rows.values()))
 
 
 class ParallelBlock(Block):
     """The Flux form of a block: attention and MLP side by side, one residual."""
 
-    def forward(self, x: Tensor, joint: Joint, attend: Attention) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, joint: Joint, attend: Attend) -> Tensor:  # type: ignore[override]
         """As `Block.forward`."""
         streams, rows = self._present(joint)
         shift, scale, gate = modulation(streams, joint, 3)
         h = _placed(layer_norm_modulate(x, shift, scale, joint.layout), joint)
         wide = joint_linear(h, [stream.linear1 for stream in streams], rows)
         dim = x.shape[-1]
-        attended = attend(*self._split(wide[..., : 3 * dim], streams, joint))
+        attended = attend(self._turned(wide[..., : 3 * dim], streams, joint))
         hidden = wide[..., 3 * dim :]
         if in_place():
             # The values are used up; what was attended takes their place beside the MLP's half.
@@ -115,7 +111,7 @@ class ParallelBlock(Block):
 
 
 def call_block(
-    block: Block, _place: tuple[str, int], x: Tensor, joint: Joint, attend: Attention
+    block: Block, _place: tuple[str, int], x: Tensor, joint: Joint, attend: Attend
 ) -> Tensor:
     """How a network runs the block at a place such as ("double_block", 0) unless told otherwise."""
     return block(x, joint, attend)

@@ -5,7 +5,7 @@ blocks share them within [audio, audio text] and [video text, video]. Every laye
 over all tokens: no cross-attention, no fusion module (arXiv 2512.13677, figure 2).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,14 +15,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import JoVAConfig
-from ..kernels import AttentionPlan, Mode, Rope, attention, planned_attention
+from ..kernels import (
+    AttentionPlan,
+    Mode,
+    Rope,
+    attention,
+    joint_attention,
+    planned_attention,
+    split_heads,
+)
 from ..latents import AVLatents, Conditioning
-from .block import Attention, RunBlock, call_block, dual_block, single_block
+from .block import RunBlock, call_block, dual_block, single_block
 from .checks import check_input
 from .joint import Segment, join
 from .layers import OutputHead, TextEmbed, VectorEmbed, timestep_features
 from .patches import audio_latent, audio_tokens, video_latent, video_tokens
 from .rope import audio_positions, audio_rope, still, video_rope
+
+Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 class LearnedPosition(nn.Module):
@@ -177,15 +187,14 @@ class JoVA(nn.Module):
             )
         ]
         tokens, joint = join(segments)
-        if mode != "full":
-            sizes = {n: e.tokens.shape[1] + e.text.shape[1] for n, e in entries.items()}
-            plan = AttentionPlan.of(mode, sizes.get("a", 0), sizes.get("v", 0))
-            attend = partial(planned_attention, plan=plan, attend=attend, exact=exact)
+        sizes = {n: e.tokens.shape[1] + e.text.shape[1] for n, e in entries.items()}
+        plan = AttentionPlan.of(mode, sizes.get("a", 0), sizes.get("v", 0))
+        attend_joint = partial(_attend, plan=plan, attend=attend, exact=exact)
         for i, block in enumerate(self.double_blocks):
-            tokens = run(block, ("double_block", i), tokens, joint, attend)
+            tokens = run(block, ("double_block", i), tokens, joint, attend_joint)
         joint = joint.shared()
         for i, block in enumerate(self.single_blocks):
-            tokens = run(block, ("single_block", i), tokens, joint, attend)
+            tokens = run(block, ("single_block", i), tokens, joint, attend_joint)
         return self._finish(x, tokens, entries, grid)
 
     def _segments(self, name: str, entry: Entry, grid: tuple[int, ...]) -> list[Segment]:
@@ -251,6 +260,15 @@ class JoVA(nn.Module):
         groups = entry.vec.shape[1] - 1
         layout = ((groups, tokens.shape[1] // groups),)
         return self.branches[name].final(tokens, entry.vec[:, 1:], layout)
+
+
+def _attend(
+    qkv: Tensor, *, plan: AttentionPlan, attend: Attention, exact: Attention | None
+) -> Tensor:
+    """Attention of packed qkv by a plan: our own kernels, or what a host brought."""
+    if attend is attention:
+        return joint_attention(qkv, plan)
+    return planned_attention(*split_heads(qkv), plan=plan, attend=attend, exact=exact)
 
 
 def initialise(model: JoVA, seed: int) -> None:

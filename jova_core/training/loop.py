@@ -15,7 +15,7 @@ from ..codecs.text import MiniTextEncoder
 from ..config import JoVAConfig, JoVAError
 from ..kernels import fast_fp32
 from ..latents import AVLatents
-from ..model.block import Attention, Block, RunBlock, call_block
+from ..model.block import Attend, Block, RunBlock, call_block
 from ..model.checkpoint import load_jova, save_jova
 from ..model.joint import Joint
 from ..model.jova import JoVA, initialise
@@ -225,7 +225,7 @@ def compiled_blocks() -> RunBlock:
     torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)
 
     @torch.compile(fullgraph=True, dynamic=False)
-    def compiled(block: Block, x: Tensor, joint: Joint, attend: Attention) -> Tensor:
+    def compiled(block: Block, x: Tensor, joint: Joint, attend: Attend) -> Tensor:
         return block(x, joint, attend)
 
     return lambda block, _place, x, joint, attend: compiled(block, x, joint, attend)

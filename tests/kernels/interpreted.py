@@ -134,3 +134,19 @@ def test_gradients_and_one_graph(op, case):
             grads = torch.autograd.grad(found, leaves, [w.float() for w in weights])
             for a, b in zip((*found, *grads), (*true, *expected), strict=True):
                 assert OPS.error(a, b.detach()) < 2e-6
+
+
+@pytest.mark.parametrize("form", ["sequential", "parallel"])
+def test_the_whole_network(tiny_config, tiny_model, inputs, form):
+    """Everything by Triton, the attention too, makes what the plain formulas make."""
+    config = tiny_config(single_form=form)
+    model, arguments = tiny_model(config), inputs(config)
+    for mode in ("full", "video_sees_audio"):
+        made = {}
+        for backend in ("reference", "auto", "triton"):
+            with torch.inference_mode(), kernels.use_backend(backend):
+                made[backend] = model(*arguments, mode=mode)
+        for backend in ("auto", "triton"):
+            for stream in ("video", "audio"):
+                a, b = (getattr(made[name], stream) for name in (backend, "reference"))
+                assert OPS.error(a, b.double()) < 5e-6
