@@ -27,7 +27,11 @@ from ..pipeline import (
     sample,
 )
 from ..prompt import Prompt
+from .bench_block import bench_block, block_table
+from .bench_gpu import bench_gpu
+from .bench_kernels import bench_kernels, kernels_table
 from .console import result
+from .peers import BlockSize
 from .threads import add_threads, use_threads
 
 PROMPT = Prompt(
@@ -48,10 +52,13 @@ print(json.dumps([torch_there - start, jova_there - torch_there, loaded - jova_t
 
 def add_options(parser: ArgumentParser) -> None:
     """The options of `jova bench`."""
-    parser.add_argument("what", choices=sorted(BENCHES), help="load, sample or decode")
+    parser.add_argument("what", choices=sorted(BENCHES), help=", ".join(sorted(BENCHES)))
     parser.add_argument("--seconds", type=float, default=2.0, help="length of the clip (default 2)")
     parser.add_argument("--steps", type=int, default=SampleSettings().steps)
     parser.add_argument("--repeat", type=int, default=5, help="runs, of which the median counts")
+    parser.add_argument(
+        "--gpu", action="store_true", help="kernels: the measurements to run first on a GPU"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     add_threads(parser)
 
@@ -61,10 +68,15 @@ def run(options: Namespace) -> None:
     use_threads(options)
     if options.repeat < 1:
         raise JoVAError(f"--repeat is {options.repeat}; give 1 or more.")
+    if options.gpu and options.what != "kernels":
+        raise JoVAError(f"--gpu came with {options.what}; it belongs to `jova bench kernels`.")
     figures = BENCHES[options.what](options)
     about = {"torch": torch.__version__, "threads": torch.get_num_threads()}
     if options.json:
         result(json.dumps(about | figures, indent=1))
+        return
+    if options.what in TABLES:
+        result(TABLES[options.what](figures))
         return
     lines = [f"{name.replace('_', ' '):28} {value:8.3f}" for name, value in figures.items()]
     result("\n".join([f"torch {about['torch']}, {about['threads']} threads, seconds", *lines]))
@@ -147,4 +159,24 @@ def _frames(options: Namespace) -> int:
     return clip_frames(load_pipeline().timeline, options.seconds)
 
 
-BENCHES = {"load": _load, "sample": _sample, "decode": _decode}
+def _kernels(options: Namespace) -> dict[str, Any]:
+    """Every operation by every backend; on a GPU the attention and block as well."""
+    if options.gpu:
+        return bench_gpu(options.repeat)
+    torch.set_num_threads(1)
+    return bench_kernels(BlockSize(), options.repeat)
+
+
+def _block(options: Namespace) -> dict[str, Any]:
+    """Our block beside those of other systems."""
+    return bench_block(BlockSize(), options.repeat)
+
+
+BENCHES = {
+    "load": _load,
+    "sample": _sample,
+    "decode": _decode,
+    "kernels": _kernels,
+    "block": _block,
+}
+TABLES = {"kernels": kernels_table, "block": block_table}

@@ -60,23 +60,39 @@ def gated_residual_layer_norm_modulate(
 def qk_norm_rope(
     qkv: Tensor, weights: Tensor, rope: Rope, rows: Sequence[int], *, out: Tensor | None = None
 ) -> Tensor:
-    """As in `reference`; neighbouring channels turn as one complex number."""
-    if out is None:
-        out = qkv.clone()
-    elif out is not qkv:
+    """As in `reference`; neighbouring channels turn as one complex number.
+
+    On a CPU `out` is not used: the result is laid out as attention there reads fastest, head by
+    head and in fp32, with the shape of qkv.
+    """
+    wide = torch.promote_types(qkv.dtype, rope[0].dtype)
+    if qkv.device.type == "cpu":
+        out = _by_heads(qkv, wide)
+    elif out is None:
+        out = torch.empty_like(qkv)
+    if out is not qkv:
         out.copy_(qkv)
-    wide, width = torch.promote_types(qkv.dtype, rope[0].dtype), qkv.shape[-1]
     turn, start = torch.complex(*(part.to(wide) for part in rope))[:, None], 0
     for weight, count in zip(weights.to(wide), rows, strict=True):
-        part = slice(start, start + count)
         for which in range(2):
-            x = out[:, part, which]
-            square = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=wide).square_()
-            normed = torch.mul(x, weight[which]).mul_(square.div_(width).add_(EPS).rsqrt_())
-            pairs = torch.view_as_complex(normed.unflatten(-1, (-1, 2)))
-            x.copy_(torch.view_as_real(pairs.mul_(turn[part])).flatten(-2))
+            part = out[:, start : start + count, which]
+            target = part if part.dtype == wide else part.to(wide)
+            square = torch.linalg.vector_norm(target, dim=-1, keepdim=True).square_()
+            square.div_(qkv.shape[-1]).add_(EPS)
+            target.mul_(square.rsqrt_()).mul_(weight[which])
+            pairs = torch.view_as_complex(target.unflatten(-1, (-1, 2)))
+            pairs.mul_(turn[start : start + count])
+            if target is not part:
+                part.copy_(target)
         start += count
     return out
+
+
+def _by_heads(qkv: Tensor, dtype: torch.dtype) -> Tensor:
+    """An empty `[B, S, 3, H, d]` in which the rows of a head are neighbours."""
+    batch, tokens, _, heads, width = qkv.shape
+    shape = (3, batch, heads, tokens, width)
+    return torch.empty(shape, dtype=dtype, device=qkv.device).permute(1, 3, 0, 2, 4)
 
 
 def gelu(x: Tensor, *, out: Tensor | None = None) -> Tensor:

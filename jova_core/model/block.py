@@ -68,7 +68,7 @@ class Block(nn.ModuleDict):
         shift1, scale1, gate1, shift2, scale2, gate2 = modulation(streams, joint, 6)
         h = _placed(layer_norm_modulate(x, shift1, scale1, joint.layout), joint)
         qkv = joint_linear(h, [stream.qkv for stream in streams], rows)
-        attended = attend(self._turned(qkv, streams, joint))
+        attended = attend(self._turned(qkv, streams, joint)).to(x.dtype)
         y = joint_linear(attended, [stream.proj for stream in streams], rows)
         x, h = gated_residual_layer_norm_modulate(x, y, gate1, shift2, scale2, joint.layout)
         y = joint_mlp(h, [stream.mlp for stream in streams], rows)
@@ -78,7 +78,10 @@ class Block(nn.ModuleDict):
         return [self[name] for name in joint.rows], list(joint.rows.values())
 
     def _turned(self, qkv: Tensor, streams: Sequence[nn.Module], joint: Joint) -> Tensor:
-        """`[B, S, 3·dim]` → `[B, S, 3, H, d]` with normed and turned queries and keys."""
+        """`[B, S, 3·dim]` → `[B, S, 3, H, d]` with normed and turned queries and keys.
+
+        Kernels may return it in a wider type or another layout.
+        """
         norms = [
             torch.stack([norm_weight(norm, qkv) for norm in (stream.q_norm, stream.k_norm)])
             for stream in streams
@@ -97,7 +100,7 @@ class ParallelBlock(Block):
         h = _placed(layer_norm_modulate(x, shift, scale, joint.layout), joint)
         wide = joint_linear(h, [stream.linear1 for stream in streams], rows)
         dim = x.shape[-1]
-        attended = attend(self._turned(wide[..., : 3 * dim], streams, joint))
+        attended = attend(self._turned(wide[..., : 3 * dim], streams, joint)).to(x.dtype)
         hidden = wide[..., 3 * dim :]
         if in_place():
             # The values are used up; what was attended takes their place beside the MLP's half.

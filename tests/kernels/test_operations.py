@@ -152,13 +152,16 @@ def test_error_against_fp64(op, case, backend, dtype, nan_filled):
     limit = LIMITS[dtype]
     with torch.inference_mode():
         results = [tuple_of(run(*(t.clone() for t in rounded), *others))]
-        if backend == "eager" and op not in ("swiglu", "linear_gelu", "layer_norm_modulate"):
+        if backend == "eager" and op in ("gelu", "gated_residual"):
             into = rounded[0].clone()
             results.append(tuple_of(run(into, *rounded[1:], *others, out=into)))
             assert results[-1][0] is into
     for found in results:
         for a, b in zip(found, true, strict=True):
-            assert a.dtype == dtype
+            # Attention on a CPU reads fp32, so that is what it gets there.
+            assert a.dtype == (
+                torch.float32 if (op, backend) == ("qk_norm_rope", "eager") else dtype
+            )
             assert error(a, b) < limit
 
 
