@@ -12,6 +12,7 @@ from .codecs.checkpoint import MiniCodecs, load_codecs
 from .codecs.pixels import to_frames, to_video
 from .codecs.text import MiniTextEncoder
 from .config import JoVAConfig, JoVAError
+from .flow.cache import StepCache
 from .flow.guidance import classifier_free
 from .flow.schedule import simple_sigmas
 from .flow.solvers import SOLVERS
@@ -40,6 +41,10 @@ class SampleSettings:
     # stream, a step costs one pass instead of two.
     cfg_video_range: tuple[float, float] = (0.0, 1.0)
     cfg_audio_range: tuple[float, float] = (0.0, 1.0)
+    # Where only the sound is guided, against what the audio branch predicts without prompt and
+    # without the pictures: a pass over its tokens alone.
+    cfg_audio_alone: bool = False
+    cache: float = 0.0  # see flow.cache; 0 computes every step
     shift: float | None = None  # None: the checkpoint's
     seed: int = 0
 
@@ -53,6 +58,8 @@ class SampleSettings:
             low, high = getattr(self, name)
             if not 0 <= low <= high <= 1:
                 raise JoVAError(f"{name} is {low:g} to {high:g}; give two rising values of 0 to 1.")
+        if not 0 <= self.cache < 1:
+            raise JoVAError(f"cache is {self.cache:g}; give a change from 0 (off) to below 1.")
         if self.shift is not None and not 0 < self.shift <= 100:
             raise JoVAError(f"shift is {self.shift}; give one above 0 and up to 100.")
         if not 0 <= self.seed < 2**63:
@@ -237,6 +244,8 @@ class _Velocity:
         video_scale, audio_scale = self.settings.scales(sigma)
         if video_scale == audio_scale == 1:
             guided = self._predict(x, sigma, 1)
+        elif video_scale == 1 and self.settings.cfg_audio_alone:
+            guided = self._guided_by_the_voice_alone(x, sigma, audio_scale)
         else:
             out = self._predict(x, sigma, 2)
             guided = classifier_free(
@@ -247,6 +256,14 @@ class _Velocity:
             )
         moves = self.made_video.view(1, 1, -1, 1, 1)
         return AVLatents(video=guided.video * moves, audio=guided.audio * self.made_audio)
+
+    def _guided_by_the_voice_alone(self, x: AVLatents, sigma: float, scale: float) -> AVLatents:
+        """The prompt's velocity, its sound led away from that of a voice without prompt or face."""
+        cond = self._predict(x, sigma, 1)
+        time = torch.full((1,), 1000 * sigma * self.made_audio)
+        empty = tuple(text[1:] for text in self.conditioning.text)
+        alone = self.model(AVLatents(audio=x.audio), time, time, Conditioning(text=empty))
+        return AVLatents(video=cond.video, audio=torch.lerp(alone.audio, cond.audio, scale))
 
     def _predict(self, x: AVLatents, sigma: float, count: int) -> AVLatents:
         both = self.conditioning
@@ -281,6 +298,9 @@ def _sample(
         made_video=(~start.video_given).float(),
         made_audio=0.0 if start.audio_given else 1.0,
     )
+
+    if settings.cache:
+        velocity = StepCache(velocity, settings.cache)
 
     def report(step: int, _x: AVLatents, _x0: AVLatents) -> None:
         if progress is not None:

@@ -26,7 +26,7 @@ def made(pipeline, **changes):
         config = pipeline.config
 
         def __call__(self, x, *rest):
-            seen.append(x.video.shape[0])
+            seen.append(0 if x.video is None else x.video.shape[0])
             return pipeline.model(x, *rest)
 
     settings = SampleSettings(steps=6, **changes)
@@ -63,3 +63,26 @@ def test_each_stream_has_its_own(pipeline):
 def test_a_wrong_range_is_named(wrong):
     with pytest.raises(JoVAError, match="two rising values"):
         SampleSettings(cfg_audio_range=wrong)
+
+
+def test_the_sound_guided_by_a_pass_of_its_own(pipeline):
+    """Where only the sound is guided: one pass of everything and one of the voice alone."""
+    part = {"cfg_video_range": (0.7, 1)}
+    whole, passes = made(pipeline, **part)
+    assert passes == [2] * 6
+    alone, passes = made(pipeline, **part, cfg_audio_alone=True)
+    assert passes[0] == 2
+    assert passes[-2:] == [1, 0]
+    assert (whole.audio - alone.audio).abs().max() > 1e-3
+    everywhere, _ = made(pipeline, cfg_audio_alone=True)
+    both, _ = made(pipeline)
+    assert torch.equal(everywhere.audio, both.audio), "both guided: the joint pass serves both"
+
+
+def test_cached_steps_cost_nothing(pipeline):
+    every, passes = made(pipeline, cache=1e-6)
+    assert passes == [2] * 6
+    some, passes = made(pipeline, cache=0.9)
+    assert passes == [2] * len(passes)
+    assert len(passes) < 6
+    assert (every.video - some.video).abs().max() > 1e-4

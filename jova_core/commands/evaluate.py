@@ -31,7 +31,7 @@ from ..quality.table import format_table
 from ..quality.tasks import evaluate_tasks
 from ..training.codecs import evaluate_codecs
 from .console import Bar, note, result
-from .ranges import add_guidance_ranges, guidance_ranges
+from .savings import add_savings, savings
 
 HELD_OUT_PROMPTS = 60
 
@@ -53,7 +53,7 @@ def add_options(parser: ArgumentParser) -> None:
     add("--solver", default=defaults.solver)
     add("--cfg-video", type=float, default=defaults.cfg_video)
     add("--cfg-audio", type=float, default=defaults.cfg_audio)
-    add_guidance_ranges(parser)
+    add_savings(parser)
     add("--shift", type=float)
 
 
@@ -136,7 +136,7 @@ def _tasks(
 def _sampling(options: Namespace) -> dict[str, Any]:
     """The options as fields of SampleSettings, tried before the work starts."""
     fields = ("steps", "solver", "cfg_video", "cfg_audio", "shift")
-    chosen = {name: getattr(options, name) for name in fields} | guidance_ranges(options)
+    chosen = {name: getattr(options, name) for name in fields} | savings(options)
     SampleSettings(**chosen, seed=options.seed)
     simple_sigmas(options.steps, shift=1.0)
     return chosen

@@ -36,7 +36,7 @@ from ..pipeline import (
 from ..prompt import PARTS, Prompt, describe_unknown, estimate_seconds, parse_prompt
 from ..timeline import Timeline
 from .console import Bar, note, result
-from .ranges import add_guidance_ranges, guidance_ranges
+from .savings import add_savings, savings
 
 DEFAULT_SECONDS = 2.0
 SILENCE = 1e-3  # RMS below -60 dBFS
@@ -60,7 +60,7 @@ def add_options(parser: ArgumentParser) -> None:
     add("--solver", default=defaults.solver, help="euler or heun")
     add("--cfg-video", type=float, default=defaults.cfg_video, help=f"{defaults.cfg_video:g}")
     add("--cfg-audio", type=float, default=defaults.cfg_audio, help=f"{defaults.cfg_audio:g}")
-    add_guidance_ranges(parser)
+    add_savings(parser)
     add("--shift", type=float, help="timestep shift; default is the checkpoint's")
     add("--scale", type=int, default=4, help="enlarge for viewing (default 4); not with --video")
     add("--checkpoint", type=Path, help="another JoVA checkpoint than the bundled mini")
@@ -77,7 +77,7 @@ def run(options: Namespace) -> None:
         solver=options.solver,
         cfg_video=options.cfg_video,
         cfg_audio=options.cfg_audio,
-        **guidance_ranges(options),
+        **savings(options),
         shift=options.shift,
         seed=options.seed,
     )
