@@ -65,7 +65,7 @@ class Block(nn.ModuleDict):
     def forward(self, x: Tensor, joint: Joint, attend: Attend) -> Tensor:  # type: ignore[override]
         """One layer of the joint sequence x `[B, S, dim]`, which may be overwritten."""
         streams, rows = self._present(joint)
-        shift1, scale1, gate1, shift2, scale2, gate2 = modulation(streams, joint, 6)
+        shift1, scale1, gate1, shift2, scale2, gate2 = modulation(streams, joint).chunk(6, dim=-1)
         h = _placed(layer_norm_modulate(x, shift1, scale1, joint.layout), joint)
         qkv = joint_linear(h, [stream.qkv for stream in streams], rows)
         attended = attend(self._turned(qkv, streams, joint)).to(x.dtype)
@@ -96,7 +96,7 @@ class ParallelBlock(Block):
     def forward(self, x: Tensor, joint: Joint, attend: Attend) -> Tensor:  # type: ignore[override]
         """As `Block.forward`."""
         streams, rows = self._present(joint)
-        shift, scale, gate = modulation(streams, joint, 3)
+        shift, scale, gate = modulation(streams, joint).chunk(3, dim=-1)
         h = _placed(layer_norm_modulate(x, shift, scale, joint.layout), joint)
         wide = joint_linear(h, [stream.linear1 for stream in streams], rows)
         dim = x.shape[-1]
@@ -133,10 +133,12 @@ def single_block(config: JoVAConfig, *, ops: Any, **kw: Any) -> Block:
     return kind({name: form(config, ops=ops, **kw) for name in SINGLE_STREAMS}, config.heads)
 
 
-def modulation(streams: Sequence[nn.Module], joint: Joint, count: int) -> tuple[Tensor, ...]:
-    """`count` factors `[B, G, dim]` of a block, from the times of its streams."""
+def modulation(streams: Sequence[nn.Module], joint: Joint) -> Tensor:
+    """Factors of a block side by side, `[B, G, 6·dim]` or `[B, G, 3·dim]`, from the times."""
+    if joint.factors is not None:
+        return joint.factors
     each = [stream.mod(joint.vec[name]) for name, stream in zip(joint.rows, streams, strict=True)]
-    return torch.cat(each, dim=1).chunk(count, dim=-1)
+    return torch.cat(each, dim=1)
 
 
 def _placed(h: Tensor, joint: Joint) -> Tensor:

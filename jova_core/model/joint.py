@@ -38,6 +38,7 @@ class Joint:
     rows: how many tokens each stream has, in their order. vec: per stream the SiLU of its time
     embedding `[B, G, dim]`; layout: how tokens share those rows, over all streams.
     rope: cos and sin `[S, head_dim/2]`; position: learned `[S, dim]` or None.
+    factors: modulation `[B, G, 6 or 3 · dim]` of one block, where it need not compute it itself.
     """
 
     rows: dict[str, int]
@@ -45,6 +46,7 @@ class Joint:
     layout: Layout
     rope: Rope
     position: Tensor | None = None
+    factors: Tensor | None = None
 
     def shared(self) -> "Joint":
         """The same for single blocks, whose streams are a branch's own tokens with its text."""
