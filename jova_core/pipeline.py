@@ -1,6 +1,6 @@
 """From a prompt to a clip: text, noise, solver, codecs. The one place that knows all of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from .flow.schedule import simple_sigmas
 from .flow.solvers import SOLVERS
 from .kernels import fast_fp32
 from .latents import AVLatents, Conditioning, denormalise, draw_noise, latent_shapes, normalise
+from .media import FrameStream
 from .model.checkpoint import load_jova
 from .model.jova import JoVA
 from .prompt import Prompt, Vocabulary
@@ -27,6 +28,8 @@ WEIGHTS = Path(__file__).parent / "weights"
 MINI, MINI_CODECS = WEIGHTS / "jova_mini.safetensors", WEIGHTS / "jova_mini_codecs.safetensors"
 # Ours: five times the longest clip that the mini was trained on.
 MAX_SECONDS = 20.0
+# Latents decoded at a time: 4 of video (16 frames), 128 of sound (4 s). Ours.
+PIECE, SOUND_PIECE = 4, 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -329,14 +332,69 @@ def _keep_known(noise: AVLatents, start: _Start) -> AVLatents:
     return AVLatents(video=video, audio=start.known.audio if start.audio_given else audio)
 
 
-@torch.inference_mode()
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """A clip while it is decoded: pieces of uint8 frames `[n, H, W, 3]` in turn, and its sound."""
+
+    frames: FrameStream
+    audio: Tensor
+
+
+def decode_stream(
+    pipeline: JoVAPipeline, latents: AVLatents, frames: int, *, piece: int = PIECE
+) -> Decoding:
+    """Latents as sampled → their clip, `piece` video latents at a time, while it is written.
+
+    The video codec looks back only, so nothing is decoded twice and memory does not grow with the
+    clip. Half of the CPU's threads are left to who takes the pictures. Raises JoVAError for
+    latents with NaN or infinity.
+    """
+    raw = _raw(pipeline, latents)
+    ratio = pipeline.config.video.spatial_ratio
+    pictures = FrameStream(
+        count=frames,
+        height=raw.video.shape[3] * ratio,
+        width=raw.video.shape[4] * ratio,
+        pieces=_pictures(pipeline, raw.video, piece),
+    )
+    return Decoding(frames=pictures, audio=_sound(pipeline, raw.audio, frames))
+
+
 def decode(pipeline: JoVAPipeline, latents: AVLatents, frames: int) -> Clip:
     """Latents as sampled → a clip whose sound lasts exactly as long as its `frames` pictures."""
+    raw = _raw(pipeline, latents)
+    with torch.inference_mode():
+        pictures = to_frames(pipeline.codecs.video.decode(raw.video))
+    return Clip(frames=pictures, audio=_sound(pipeline, raw.audio, frames), latents=latents)
+
+
+def _raw(pipeline: JoVAPipeline, latents: AVLatents) -> AVLatents:
     raw = denormalise(pipeline.config, latents)
     for name, part in (("video", raw.video), ("audio", raw.audio)):
         if not torch.isfinite(part).all():
             raise JoVAError(f"The {name} latents hold NaN or infinity; lower the guidance scale.")
-    pictures = to_frames(pipeline.codecs.video.decode(raw.video))
-    wave = pipeline.codecs.audio.decode(raw.audio)[0]
-    sound = wave[: pipeline.timeline.audio_samples(frames)].clamp(-1, 1)
-    return Clip(frames=pictures, audio=sound, latents=latents)
+    return raw
+
+
+def _pictures(pipeline: JoVAPipeline, latents: Tensor, piece: int) -> Iterator[Tensor]:
+    runs = pipeline.codecs.video.decode_stream(latents.split(piece, dim=2))
+    threads = torch.get_num_threads()
+    while True:
+        # Only while something is computed: the caller's own modes hold between two pieces. Idle
+        # threads of torch spin, so all of them would keep an encoder from its work.
+        torch.set_num_threads(max(1, threads // 2))
+        try:
+            with torch.inference_mode(), fast_fp32():
+                video = next(runs, None)
+                if video is None:
+                    return
+                made = to_frames(video)
+        finally:
+            torch.set_num_threads(threads)
+        yield made
+
+
+@torch.inference_mode()
+def _sound(pipeline: JoVAPipeline, latents: Tensor, frames: int) -> Tensor:
+    wave = torch.cat(list(pipeline.codecs.audio.decode_stream(latents, chunk=SOUND_PIECE)), dim=1)
+    return wave[0, : pipeline.timeline.audio_samples(frames)].clamp(-1, 1)

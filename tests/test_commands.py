@@ -285,13 +285,16 @@ def test_eval_tries_its_settings_before_the_work(tmp_path, capsys):
     [
         ("load", {"import_torch", "import_jova", "load_mini"}),
         ("sample", {"text", "sampling", "sampling_torchs_products", "step"}),
-        ("decode", {"decode", "write_mp4"}),
+        ("decode", {"decode", "decode_then_write", "decode_while_writing", "overlap_speedup"}),
     ],
 )
-def test_bench_names_its_phases(capsys, what, names):
+def test_bench_names_its_phases(capsys, monkeypatch, what, names):
+    monkeypatch.setattr("jova_core.commands.bench_decode.LENGTHS", (1,))
     command = ["bench", what, "--steps", "1", "--repeat", "1", "--seconds", "0.5", "--json"]
     assert main(command) == 0
     figures = json.loads(capsys.readouterr().out)
-    assert set(figures) == names | {"torch", "threads"}
+    peaks = {"whole_peak_mb", "streamed_peak_mb"} if what == "decode" else set()
+    assert set(figures) == names | {"torch", "threads"} | peaks
     assert all(0 < figures[name] < 60 for name in names)
     assert main(["bench", what, "--repeat", "0"]) == 2
+    assert main(["bench", what, "--gpu"]) == 2

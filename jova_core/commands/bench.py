@@ -3,12 +3,9 @@
 import json
 import subprocess
 import sys
-import tempfile
-import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from contextlib import nullcontext
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -16,23 +13,21 @@ import torch
 
 from ..config import JoVAError
 from ..kernels import fast_fp32
-from ..media import write_clip
 from ..pipeline import (
-    Clip,
-    JoVAPipeline,
     SampleSettings,
     clip_frames,
-    decode,
     load_pipeline,
     sample,
 )
 from ..prompt import Prompt
 from .bench_block import bench_block, block_table
+from .bench_decode import bench_decode
 from .bench_gpu import bench_gpu
 from .bench_kernels import bench_kernels, kernels_table
 from .console import result
 from .peers import BlockSize
 from .threads import add_threads, use_threads
+from .timing import medians
 
 PROMPT = Prompt(
     video_caption="a tan face with red hair in a blue shirt on a white background",
@@ -78,20 +73,14 @@ def run(options: Namespace) -> None:
     if options.what in TABLES:
         result(TABLES[options.what](figures))
         return
-    lines = [f"{name.replace('_', ' '):28} {value:8.3f}" for name, value in figures.items()]
+    lines = [f"{name.replace('_', ' '):28} {_shown(value)}" for name, value in figures.items()]
     result("\n".join([f"torch {about['torch']}, {about['threads']} threads, seconds", *lines]))
 
 
-def medians(parts: dict[str, Callable[[], Any]], repeat: int) -> dict[str, float]:
-    """Median seconds of each part, all of them in turn so that a slow moment meets every one."""
-    times: dict[str, list[float]] = {name: [] for name in parts}
-    for turn in range(repeat + 1):  # the first one warms up
-        for name, part in parts.items():
-            start = time.perf_counter()
-            part()
-            if turn:
-                times[name].append(time.perf_counter() - start)
-    return {name: median(values) for name, values in times.items()}
+def _shown(value: float | dict[str, float]) -> str:
+    if isinstance(value, dict):  # by seconds of the clip
+        return "  ".join(f"{length} s: {amount:.0f}" for length, amount in value.items())
+    return f"{value:8.3f}"
 
 
 def _load(options: Namespace) -> dict[str, float]:
@@ -130,29 +119,9 @@ def _sample(options: Namespace) -> dict[str, float]:
     return found | {"step": found["sampling"] / options.steps}
 
 
-def _decode(options: Namespace) -> dict[str, float]:
-    """Latents to pictures and sound, and writing them as mp4."""
-    pipeline, frames = load_pipeline(), _frames(options)
-    latents = sample(pipeline, PROMPT, frames, SampleSettings(steps=2))
-    made: list[Clip] = []
-
-    def decoded() -> None:
-        with fast_fp32():
-            made[:] = [decode(pipeline, latents, frames)]
-
-    with tempfile.TemporaryDirectory() as folder:
-        return medians(
-            {
-                "decode": decoded,
-                "write_mp4": lambda: _write(pipeline, made[0], Path(folder) / "clip.mp4"),
-            },
-            options.repeat,
-        )
-
-
-def _write(pipeline: JoVAPipeline, clip: Clip, path: Path) -> None:
-    line = pipeline.timeline
-    write_clip(path, clip.frames, clip.audio, fps=line.fps, sample_rate=line.sample_rate, scale=4)
+def _decode(options: Namespace) -> dict[str, Any]:
+    """Latents to pictures and sound in a file."""
+    return bench_decode(options.seconds, options.repeat)
 
 
 def _frames(options: Namespace) -> int:

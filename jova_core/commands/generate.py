@@ -11,9 +11,11 @@ from torch import Tensor
 
 from ..config import JoVAError
 from ..files import check_target
+from ..kernels import fast_fp32
 from ..media import (
     MAX_SCALE,
     PICTURE_SUFFIXES,
+    FrameStream,
     fit_image,
     probe,
     read_audio,
@@ -25,13 +27,14 @@ from ..media import (
 from ..model.lora import load_lora, merge_lora
 from ..pipeline import (
     MAX_SECONDS,
-    Clip,
+    Decoding,
     Given,
     JoVAPipeline,
     SampleSettings,
     clip_frames,
-    generate,
+    decode_stream,
     load_pipeline,
+    sample,
 )
 from ..prompt import PARTS, Prompt, describe_unknown, estimate_seconds, parse_prompt
 from ..timeline import Timeline
@@ -90,9 +93,10 @@ def run(options: Namespace) -> None:
         note(unknown)
     given, frames = _read_given(options, pipeline, prompt)
     prompt = replace(prompt, transcript="") if given.silent else prompt
-    with Bar("generate", "step") as progress:
-        clip = generate(pipeline, prompt, frames, settings, given=given.given, progress=progress)
-    _write(options, pipeline, prompt, settings, clip=clip, material=given)
+    with Bar("generate", "step") as progress, fast_fp32():
+        latents = sample(pipeline, prompt, frames, settings, given=given.given, progress=progress)
+    made = decode_stream(pipeline, latents, frames)
+    _write(options, pipeline, prompt, settings, made=made, material=given)
 
 
 class _Material:
@@ -196,19 +200,19 @@ def _write(
     prompt: Prompt,
     settings: SampleSettings,
     *,
-    clip: Clip,
+    made: Decoding,
     material: _Material,
 ) -> None:
     line = pipeline.timeline
-    frames, scale = (clip.frames, options.scale)
+    frames, scale = (made.frames, options.scale)
     if material.film is not None:
-        frames, scale = material.film, 1
-    sound, rate = clip.audio, line.sample_rate
+        frames, scale = FrameStream.of(material.film), 1
+    sound, rate = made.audio, line.sample_rate
     if material.sound is not None:
         sound, rate = material.sound
     written = write_clip(
         options.output,
-        frames[:1] if _is_image(options) else frames,
+        frames,
         None if _is_image(options) else sound,
         fps=line.fps,
         sample_rate=rate,

@@ -1,6 +1,7 @@
 """Reads and writes pictures, sound and video by ffmpeg, Pillow and libsndfile."""
 
 from .fit import MAX_SCALE
+from .frames import FrameStream
 from .picture import PICTURE_SUFFIXES
 from .probe import AudioInfo, MediaInfo, VideoInfo, probe
 from .read import fit_image, read_audio, read_audio_native, read_image, read_video
@@ -12,6 +13,7 @@ __all__ = [
     "MAX_SCALE",
     "PICTURE_SUFFIXES",
     "AudioInfo",
+    "FrameStream",
     "MediaInfo",
     "Recipe",
     "VideoInfo",

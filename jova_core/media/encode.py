@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .ffmpeg import file_url, run_ffmpeg
+from .ffmpeg import feed_ffmpeg, file_url
+from .frames import FrameStream
 from .recipes import Recipe
 
 # No library version or date in the file: the same input gives the same bytes.
@@ -23,7 +24,7 @@ _BITEXACT = ["-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bite
 class EncodeJob:
     """Checked input of one encoding."""
 
-    frames: Tensor  # uint8 [F, H, W, 3]
+    frames: FrameStream
     audio: Tensor | None  # float32 [C, N], as long as the video
     fps: Fraction
     sample_rate: int  # Hz
@@ -33,8 +34,8 @@ class EncodeJob:
 
 def encode(job: EncodeJob, recipe: Recipe, target: Path) -> str:
     """Write `job` to `target`; returns "" or ffmpeg's own words when it failed."""
-    frames = _pad_even(job.frames, job.scale) if recipe.even_size else job.frames
-    size = f"{frames.shape[2]}x{frames.shape[1]}"
+    height, width = _even_size(job) if recipe.even_size else (job.frames.height, job.frames.width)
+    size = f"{width}x{height}"
     raw = ["-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", size]
     with tempfile.TemporaryDirectory(prefix="jova-") as folder:
         tag_file = Path(folder) / "tags.txt"
@@ -50,19 +51,28 @@ def encode(job: EncodeJob, recipe: Recipe, target: Path) -> str:
             maps += ["-map", "2:a", *recipe.audio_args]
         video = ["-vf", _filters(job, recipe), *recipe.video_args]
         output = [*recipe.container_args, *_BITEXACT, "-f", recipe.format, file_url(target)]
-        pixels = memoryview(frames.contiguous().numpy()).cast("B")
-        done = run_ffmpeg(["-v", "error", *inputs, *maps, *video, *output], stdin=pixels)
-    words = done.stderr.decode("utf-8", "replace")
+        pixels = (
+            memoryview(_padded(piece, height, width).numpy()).cast("B")
+            for piece in job.frames.checked()
+        )
+        status, said = feed_ffmpeg(["-v", "error", *inputs, *maps, *video, *output], pixels)
+    words = said.decode("utf-8", "replace")
     # Some versions end a full disk with exit status 0.
-    failed = done.returncode != 0 or "No space left" in words
-    return (words.strip() or f"exit status {done.returncode}") if failed else ""
+    failed = status != 0 or "No space left" in words
+    return (words.strip() or f"exit status {status}") if failed else ""
 
 
-def _pad_even(frames: Tensor, scale: int) -> Tensor:
-    """Repeat the last row or column where the enlarged size would be odd."""
-    if frames.shape[1] * scale % 2:
+def _even_size(job: EncodeJob) -> tuple[int, int]:
+    """Height and width, each one more where the enlarged side would be odd."""
+    height, width = job.frames.height, job.frames.width
+    return height + height * job.scale % 2, width + width * job.scale % 2
+
+
+def _padded(frames: Tensor, height: int, width: int) -> Tensor:
+    """Repeat the last row or column where one is missing."""
+    if frames.shape[1] < height:
         frames = torch.cat([frames, frames[:, -1:]], dim=1)
-    if frames.shape[2] * scale % 2:
+    if frames.shape[2] < width:
         frames = torch.cat([frames, frames[:, :, -1:]], dim=2)
     return frames
 
@@ -72,7 +82,7 @@ def _filters(job: EncodeJob, recipe: Recipe) -> str:
 
     The recipe's own filters follow.
     """
-    height, width = (side * job.scale for side in job.frames.shape[1:3])
+    height, width = job.frames.height * job.scale, job.frames.width * job.scale
     flags = f"flags={recipe.scaler}+accurate_rnd+full_chroma_int+full_chroma_inp"
     matrix = ":out_color_matrix=bt709:out_range=tv" if recipe.bt709 else ""
     chain = [

@@ -1,7 +1,12 @@
 """Runs imageio-ffmpeg's own ffmpeg binary and turns its failures into one sentence."""
 
+import contextlib
 import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 
 from ..config import JoVAError
 
@@ -26,14 +31,58 @@ def ffmpeg_exe() -> str:
         ) from error
 
 
-def run_ffmpeg(
-    arguments: list[str], stdin: memoryview | None = None
-) -> subprocess.CompletedProcess[bytes]:
-    """Run ffmpeg with `arguments` and `stdin`'s bytes; the caller looks at `returncode`."""
-    command = [ffmpeg_exe(), "-hide_banner", "-nostdin", "-y", *arguments]
-    source = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
+def run_ffmpeg(arguments: list[str]) -> subprocess.CompletedProcess[bytes]:
+    """Run ffmpeg with `arguments`; the caller looks at `returncode`."""
+    command = _command(arguments)
+    with _told(command):
+        return subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+
+
+def feed_ffmpeg(arguments: list[str], pieces: Iterable[memoryview]) -> tuple[int, bytes]:
+    """Run ffmpeg on what `pieces` yields; returns its exit status and its error output.
+
+    While it takes in one piece the next is already made. Whatever `pieces` raises ends ffmpeg.
+    """
+    command = _command(arguments)
+    with tempfile.TemporaryFile() as words, ThreadPoolExecutor(max_workers=1) as writer:
+        with _told(command):
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=words
+            )
+        try:
+            _feed(process.stdin, pieces, writer)
+        except BaseException:
+            process.kill()  # before anything waits for it
+            raise
+        finally:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+            status = process.wait()
+        words.seek(0)
+        return status, words.read()
+
+
+def _feed(stdin: IO[bytes], pieces: Iterable[memoryview], writer: ThreadPoolExecutor) -> None:
+    """Write every piece, until ffmpeg wants no more; it then has ended and says why."""
+    written: Future[int] | None = None
+    with contextlib.suppress(BrokenPipeError):
+        for piece in pieces:
+            if written is not None:
+                written.result()
+            written = writer.submit(stdin.write, piece)
+        if written is not None:
+            written.result()
+
+
+def _command(arguments: list[str]) -> list[str]:
+    return [ffmpeg_exe(), "-hide_banner", "-nostdin", "-y", *arguments]
+
+
+@contextlib.contextmanager
+def _told(command: list[str]) -> Iterator[None]:
+    """A program that cannot be started is named."""
     try:
-        return subprocess.run(command, capture_output=True, check=False, **source)
+        yield
     except OSError as error:
         raise JoVAError(
             f"The ffmpeg program {command[0]} cannot be started ({error.strerror or error}); "

@@ -6,13 +6,35 @@ import torch
 from torch import Tensor
 
 from ..config import JoVAError
+from .frames import FrameStream
 
 MAX_SCALE = 16
 _MAX_CHANNELS = 8
 
 
-def check_clip(frames: Tensor, fps: Fraction | int, scale: int) -> tuple[Tensor, Fraction]:
-    """Return uint8 frames [F, H, W, 3] on the CPU and the exact rate, or raise JoVAError."""
+def check_clip(
+    frames: Tensor | FrameStream, fps: Fraction | int, scale: int
+) -> tuple[FrameStream, Fraction]:
+    """Return uint8 frames and the exact rate, or raise JoVAError; a stream's pieces come later."""
+    if not isinstance(frames, FrameStream):
+        frames = FrameStream.of(_check_frames(frames))
+    if min(frames.count, frames.height, frames.width) < 1:
+        came = [frames.count, frames.height, frames.width, 3]
+        raise JoVAError(f"The video stream {came} is empty; give at least one frame.")
+    if isinstance(fps, bool) or not isinstance(fps, int | Fraction) or not 0 < fps <= 1000:
+        raise JoVAError(
+            f"The frame rate {fps!r} is not possible; "
+            "give a whole number or a Fraction from 1 to 1000."
+        )
+    if isinstance(scale, bool) or not isinstance(scale, int) or not 1 <= scale <= MAX_SCALE:
+        raise JoVAError(
+            f"The enlargement {scale!r} is not possible; give a whole number from 1 to {MAX_SCALE}."
+        )
+    return frames, Fraction(fps)
+
+
+def _check_frames(frames: Tensor) -> Tensor:
+    """Return uint8 frames [F, H, W, 3] on the CPU, or raise JoVAError."""
     frames = torch.as_tensor(frames).detach().cpu()
     if frames.is_floating_point() and not torch.isfinite(frames).all():
         raise JoVAError(
@@ -24,18 +46,7 @@ def check_clip(frames: Tensor, fps: Fraction | int, scale: int) -> tuple[Tensor,
             f"The video stream is {frames.dtype} {list(frames.shape)}; "
             "it must be uint8 [frames, height, width, 3]."
         )
-    if not frames.numel():
-        raise JoVAError(f"The video stream {list(frames.shape)} is empty; give at least one frame.")
-    if isinstance(fps, bool) or not isinstance(fps, int | Fraction) or not 0 < fps <= 1000:
-        raise JoVAError(
-            f"The frame rate {fps!r} is not possible; "
-            "give a whole number or a Fraction from 1 to 1000."
-        )
-    if isinstance(scale, bool) or not isinstance(scale, int) or not 1 <= scale <= MAX_SCALE:
-        raise JoVAError(
-            f"The enlargement {scale!r} is not possible; give a whole number from 1 to {MAX_SCALE}."
-        )
-    return frames, Fraction(fps)
+    return frames
 
 
 def check_audio(audio: Tensor, sample_rate: int, notes: list[str]) -> Tensor:

@@ -17,6 +17,7 @@ from ..files import staged, write_problem
 from .encode import EncodeJob, encode
 from .ffmpeg import ffmpeg_reason
 from .fit import check_audio, check_clip, fit_length
+from .frames import FrameStream
 from .picture import PICTURE_SUFFIXES, save_picture
 from .probe import probe
 from .recipes import Recipe, load_recipe
@@ -50,7 +51,7 @@ class WrittenClip:
 
 def write_clip(
     path: str | Path,
-    frames: Tensor,
+    frames: Tensor | FrameStream,
     audio: Tensor | None,
     *,
     fps: Fraction | int,
@@ -61,6 +62,8 @@ def write_clip(
 ) -> WrittenClip:
     """Write uint8 `frames` [F, H, W, 3] with `audio` float [N] or [C, N] or None to `path`.
 
+    Frames may come as a stream, whose pieces are made while earlier ones are encoded; the sound of
+    a minute is smaller than one of its pictures is at full size, so it is always whole.
     Sound is cut, or padded with silence, at its end to round(F / fps * sample_rate) samples; what
     goes beyond +-1 is clipped and noted. `scale` enlarges by a whole factor. `metadata` values
     become text tags (JSON unless already text); those that the container loses are noted. One
@@ -74,9 +77,9 @@ def write_clip(
     if audio is not None:
         audio = check_audio(audio, sample_rate, notes)
     if target.suffix.lower() in PICTURE_SUFFIXES:
-        _check_picture(target, len(frames), audio)
-        notes += save_picture(target, frames[0], scale, tags)
-        height, width = frames.shape[1] * scale, frames.shape[2] * scale
+        _check_picture(target, frames.count, audio)
+        notes += save_picture(target, next(frames.checked())[0], scale, tags)
+        height, width = frames.height * scale, frames.width * scale
     else:
         chosen = load_recipe(recipe)
         _check_suffix(target, chosen)
@@ -85,14 +88,14 @@ def write_clip(
             notes.append(f"The recipe {chosen.name} holds no sound, so it was left out.")
             audio = None
         if audio is not None:
-            samples = round(len(frames) / fps * sample_rate)
+            samples = round(frames.count / fps * sample_rate)
             audio = fit_length(audio, samples, sample_rate, notes)
         job = EncodeJob(
             frames=frames, audio=audio, fps=fps, sample_rate=sample_rate, scale=scale, tags=tags
         )
         height, width = _write_media(target, job, chosen, notes)
     channels, samples = (0, 0) if audio is None else audio.shape
-    size = {"frames": len(frames), "height": height, "width": width}
+    size = {"frames": frames.count, "height": height, "width": width}
     sound = {"samples": samples, "sample_rate": sample_rate, "channels": channels}
     return WrittenClip(path=target, fps=fps, notes=tuple(notes), **size, **sound)
 
@@ -139,14 +142,14 @@ def _check_suffix(target: Path, recipe: Recipe) -> None:
         )
 
 
-def _check_limits(frames: Tensor, fps: Fraction, scale: int, recipe: Recipe) -> None:
+def _check_limits(frames: FrameStream, fps: Fraction, scale: int, recipe: Recipe) -> None:
     """Reject a frame rate that players do not keep and a size that the encoder refuses."""
     if fps > recipe.max_fps:
         raise JoVAError(
             f"The recipe {recipe.name} holds at most {recipe.max_fps} frames/s, but {fps} came; "
             "give fewer frames/s or choose another recipe."
         )
-    height, width = (side * scale for side in frames.shape[1:3])
+    height, width = frames.height * scale, frames.width * scale
     # An odd side gains one pixel where the recipe needs even ones.
     if min(height, width) + recipe.even_size * (min(height, width) % 2) < recipe.min_side:
         raise JoVAError(
@@ -170,7 +173,7 @@ def _write_media(target: Path, job: EncodeJob, recipe: Recipe, notes: list[str])
 def _verify(written: Path, target: Path, job: EncodeJob, notes: list[str]) -> tuple[int, int]:
     """Count what arrived in the file, compare it with `job`, return its height and width."""
     found = probe(written)
-    frames, seconds = len(job.frames), len(job.frames) / job.fps
+    frames, seconds = job.frames.count, job.frames.count / job.fps
     arrived = 0 if found.video is None else found.video.frames
     if arrived != frames:
         raise write_problem(target, None, f"{arrived} of {frames} frames arrived in the file")

@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from jova_core.config import JoVAError
-from jova_core.media import probe, read_audio_native, read_image, read_video, write_clip
+from jova_core.media import (
+    FrameStream,
+    probe,
+    read_audio_native,
+    read_image,
+    read_video,
+    write_clip,
+)
 from jova_core.media.recipes import load_recipe, recipe_names
 
 
@@ -237,7 +244,7 @@ def test_interrupted_ffmpeg_leaves_nothing(tmp_path, monkeypatch):
     def interrupt(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("jova_core.media.ffmpeg.subprocess.run", interrupt)
+    monkeypatch.setattr("jova_core.media.ffmpeg.subprocess.Popen", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_clip(tmp_path / "clip.mp4", picture(), None, fps=16, sample_rate=16000)
     assert list(tmp_path.iterdir()) == []
@@ -249,11 +256,68 @@ def test_truncated_output_is_not_accepted(tmp_path, monkeypatch):
     def encode_less(job, recipe, target):
         from dataclasses import replace
 
-        return original(replace(job, frames=job.frames[:-1]), recipe, target)
+        return original(replace(job, frames=FrameStream.of(picture(4))), recipe, target)
 
     original = write.encode
     monkeypatch.setattr(write, "encode", encode_less)
     refused(tmp_path, "4 of 5 frames")
+
+
+def pieces(*lengths, then=None):
+    """A stream of pictures in pieces of these lengths, all of one film; then an exception."""
+    film, start = picture(sum(lengths)), 0
+    for length in lengths:
+        yield film[start : start + length]
+        start += length
+    if then is not None:
+        raise then
+
+
+def test_a_stream_is_written_as_the_whole_is(tmp_path):
+    whole, parts = tmp_path / "whole.mkv", tmp_path / "parts.mkv"
+    film = picture(9)
+    options = {"fps": 16, "sample_rate": 16000, "recipe": "mkv_lossless"}
+    height, width = film.shape[1:3]
+    came = FrameStream(count=9, height=height, width=width, pieces=film.split(4))
+    tone = torch.linspace(-0.5, 0.5, 9000)
+    assert write_clip(parts, came, tone, **options).frames == 9
+    write_clip(whole, film, tone, **options)
+    assert parts.read_bytes() == whole.read_bytes()
+    first = FrameStream.of(film[:1])
+    written = write_clip(tmp_path / "first.png", first, None, fps=16, sample_rate=1)
+    assert (written.height, written.width) == (height, width)
+
+
+def test_a_stream_that_breaks_leaves_nothing(tmp_path):
+    def broken(match, **changes):
+        height, width = picture(1).shape[1:3]
+        fields = {"count": 5, "height": height, "width": width, **changes}
+        with pytest.raises(JoVAError, match=match):
+            write_clip(tmp_path / "a.mp4", FrameStream(**fields), None, fps=16, sample_rate=16000)
+        assert list(tmp_path.iterdir()) == []
+
+    broken("5 frames, but 4 came", pieces=pieces(2, 2))
+    broken("5 frames, but 8 came", pieces=pieces(4, 4))
+    broken("A piece of the video stream is torch.float32", pieces=[picture(5).float()])
+    broken("A piece of the video stream", pieces=[picture(5)[:, :-1]])
+    broken("look at the latents", pieces=pieces(2, then=JoVAError("look at the latents")))
+    broken("is empty", count=0, pieces=[])
+
+
+def test_ffmpeg_that_ends_in_the_middle_is_told(tmp_path, monkeypatch):
+    """Nobody waits for a program that takes no more pictures."""
+    program = tmp_path / "ffmpeg"
+    said = "head -c 100 > /dev/null\necho 'Error: out of ideas' >&2\nexit 3\n"
+    program.write_text("#!/bin/sh\n" + said)
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(program))
+    film = torch.zeros(64, 256, 256, 3, dtype=torch.uint8)
+    came = FrameStream(count=640, height=256, width=256, pieces=(film for _ in range(10)))
+    folder = tmp_path / "out"
+    folder.mkdir()
+    with pytest.raises(JoVAError, match="out of ideas"):
+        write_clip(folder / "a.mp4", came, None, fps=16, sample_rate=16000)
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", recipe_names())
