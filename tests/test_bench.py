@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from jova_core.commands import bench_block, bench_gpu, bench_kernels, peers
+from jova_core.commands import bench_block, bench_gpu, bench_kernels, bench_train, peers
 from jova_core.commands.peers import BlockSize
 from jova_core.config import JoVAError
 
@@ -133,3 +133,13 @@ def test_the_gpu_measurements_run_and_need_a_gpu():
     if not torch.cuda.is_available():
         with pytest.raises(JoVAError, match="No CUDA device"):
             bench_gpu.bench_gpu(1)
+
+
+def test_a_training_step_both_ways_has_one_loss():
+    threads = torch.get_num_threads()
+    try:
+        figures = bench_train.bench_train(2, batch=1, compiled=False)
+    finally:
+        torch.set_num_threads(threads)
+    assert figures["ours_loss"] == pytest.approx(figures["plain_loss"], rel=0.01)
+    assert 0 < figures["speedup_low"] <= figures["speedup"] <= figures["speedup_high"]

@@ -24,6 +24,7 @@ from .bench_block import bench_block, block_table
 from .bench_decode import bench_decode
 from .bench_gpu import bench_gpu
 from .bench_kernels import bench_kernels, kernels_table
+from .bench_train import bench_train
 from .console import result
 from .peers import BlockSize
 from .threads import add_threads, use_threads
@@ -141,11 +142,17 @@ def _block(options: Namespace) -> dict[str, Any]:
     return bench_block(BlockSize(), options.repeat)
 
 
+def _train(options: Namespace) -> dict[str, Any]:
+    """A training step beside plain torch.compile."""
+    return bench_train(options.repeat)
+
+
 BENCHES = {
     "load": _load,
     "sample": _sample,
     "decode": _decode,
     "kernels": _kernels,
     "block": _block,
+    "train": _train,
 }
 TABLES = {"kernels": kernels_table, "block": block_table}

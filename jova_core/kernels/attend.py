@@ -4,13 +4,17 @@ from torch import Tensor
 
 from . import reference
 from .cpu import fast_fp32, upcasts
+from .short import ShortAttention, is_short
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """softmax(q kᵀ / √d) v over all tokens, no mask; `[B, H, N, d]` → `[B, N, H·d]`.
 
-    Without gradients, half precision on a CPU is computed in fp32, which is faster there.
+    On a CPU half precision is computed in fp32 without gradients, and few tokens by whole matrices
+    with them: both are faster there, and as exact.
     """
+    if is_short(q, k):
+        return ShortAttention.apply(q, k, v).transpose(1, 2).flatten(2)
     if not upcasts(q):
         return reference.attention(q, k, v)
     with fast_fp32():

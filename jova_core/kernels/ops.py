@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import library, reference
+from . import eager, library, reference
 from .dispatch import Call, choose, fits, implementation
 from .plan import AttentionPlan
 from .reference import Layout, Rope
@@ -62,7 +62,7 @@ def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 def linear_into(out: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """x Wᵀ + b of `[B, n, K]` into `out` `[B, n, N]`, such as a slice; without gradients only."""
-    return implementation("eager", "linear")(x, weight, bias, out=out)
+    return eager.linear(x, weight, bias, out=out)
 
 
 def in_place() -> bool:
@@ -84,13 +84,14 @@ def _run(
     backend = _choice(
         op, x.device.type, x.dtype, fit, torch.is_grad_enabled(), torch.compiler.is_compiling()
     )
-    if backend == "reference":
-        return getattr(reference, op)(*tensors, *others)
     if backend == "triton" and not free:
         return library.call(op, tensors, others)
-    if free and into is not None:
-        return implementation(backend, op)(*tensors, *others, out=into)
-    return implementation(backend, op)(*tensors, *others)
+    # Those two by name, as a compiled graph cannot look a module up.
+    modules = {"reference": reference, "eager": eager}
+    run = getattr(modules[backend], op) if backend in modules else implementation(backend, op)
+    if free and into is not None and backend != "reference":
+        return run(*tensors, *others, out=into)
+    return run(*tensors, *others)
 
 
 def _choice(

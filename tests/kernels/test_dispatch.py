@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from jova_core import kernels
-from jova_core.kernels import NoBackendError, dispatch, explain, use_backend
+from jova_core.kernels import NoBackendError, dispatch, explain, reference, use_backend
 from jova_core.kernels.dispatch import Call, choose
 
 X = torch.zeros(1, 4, 8)
@@ -83,12 +83,20 @@ def test_explain_has_a_line_for_each_backend(everything_installed):
 def test_the_choice_reaches_the_code_that_runs(monkeypatch):
     """`use_backend` decides what is called, not only what is said."""
     called = []
-    real = kernels.ops.implementation
-    monkeypatch.setattr(
-        kernels.ops, "implementation", lambda name, op: called.append(name) or real(name, op)
-    )
+    for module in (kernels.eager, reference):
+        name, real = module.__name__.rsplit(".")[-1], module.gelu
+        monkeypatch.setattr(
+            module,
+            "gelu",
+            lambda x, name=name, real=real, **kw: called.append(name) or real(x, **kw),
+        )
     with torch.inference_mode():
         kernels.gelu(X.clone())
         with use_backend("reference"):
             kernels.gelu(X.clone())
-    assert called == ["eager"]
+    assert called == ["eager", "reference"]
+
+
+def test_attention_records_gradients_by_stock_calls():
+    assert choose(_call("joint_attention", recording=True)) == "eager"
+    assert choose(_call("joint_attention", compiling=True)) == "eager"
