@@ -13,7 +13,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from ..config import PRESETS, JoVAConfig, JoVAError
 from ..kernels import AttentionPlan, joint_attention, use_backend
@@ -134,6 +133,8 @@ def plain_forward(
 
 
 def _counted(system: str, name: str, run: Callable[[], Any]) -> Contender:
+    from torch.utils.flop_counter import FlopCounterMode  # slow to import
+
     attention = [0]
 
     def count(query: Tensor, key: Tensor, value: Tensor, **_: Any) -> Tensor:
