@@ -102,8 +102,10 @@ def test_rounds_are_interleaved_and_begin_with_another_one_each_time():
     ]
     times = bench_block.measure(group, SIZE, 3)
     assert {len(values) for values in times.rounds.values()} == {3}
-    rounds = ["".join(order[1:][i : i + 4]) for i in range(0, 16, 4)]  # first call finds the dtype
-    assert rounds == ["abab", "baba", "abab", "baba"]
+    rounds = ["".join(order[1:][i : i + 8]) for i in range(0, 32, 8)]  # first call finds the dtype
+    assert rounds == ["aabbaabb", "bbaabbaa", "aabbaabb", "bbaabbaa"], (
+        "each twice, the second counts"
+    )
 
 
 def test_interval_holds_the_median():

@@ -96,6 +96,7 @@ def measure(group: list[Contender], size: BlockSize, repeat: int) -> Times:
         first = turn % len(calls)
         for key, call in calls[first:] + calls[:first]:
             with torch.inference_mode(), switches(key[0], key[1]):
+                call()  # as in a network, where a block of the same kind has just run
                 start = time.thread_time()
                 call()
                 spent = time.thread_time() - start
