@@ -1,4 +1,4 @@
-"""What cheaper sampling costs in passes and seconds: the table of guidance.md, without its judges.
+"""What cheaper sampling costs in passes and seconds: savings.md without its judges.
 
 python benchmarks/savings.py
 """

@@ -32,7 +32,7 @@ from .network import JoVANetwork
 from .streams import first_channels, map_streams, read_streams
 
 # Bytes that a forward pass holds at its peak, per token and channel of the network, in units of
-# the element size; measured on the mini (24) and a 512 wide network (14) by tests/comfy/compat.py.
+# the element size; measured on the mini (24) and a 512 wide network (16) by tests/comfy/compat.py.
 PEAK_ELEMENTS = 26.0
 _DTYPES = {
     "fp8_e4m3fn": torch.float8_e4m3fn,
