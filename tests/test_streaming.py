@@ -64,7 +64,7 @@ def test_latents_that_are_no_numbers(pipeline):
 
 
 def test_memory_does_not_grow_with_the_clip():
-    """12 s more take less than 20 MB more in pieces; whole they are 60 MB of pixels in fp32."""
-    streamed, whole = (bench_decode.peak(way, 13.0) for way in ("streamed", "whole"))
+    """40 s take less than 20 MB more than a second in pieces; whole they take some hundreds."""
+    streamed, whole = (bench_decode.peak(way, 40.0) for way in ("streamed", "whole"))
     assert streamed < 20
-    assert whole > streamed + 20
+    assert whole > streamed + 50

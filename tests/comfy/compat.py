@@ -731,6 +731,7 @@ def core_of(world):
         samples=core("jova_core.samples"),
         checkpoint=core("jova_core.model.checkpoint"),
         jova=core("jova_core.model.jova"),
+        kernels=core("jova_core.kernels"),
         adapter=core("nodes._comfy"),
     )
 
@@ -808,6 +809,32 @@ def clone_without_dynamic_loading(world):
     assert copy.model is not world.model().model
     assert apart(streams(world.ksampler(model=copy)), world.reference()) == 0
     return "a deep copy samples the same"
+
+
+@check("comfy-kitchen's kernels")
+def kitchen(world):
+    """Forced, as on a machine where it has fast ones: what the plain formulas make."""
+    import torch
+
+    kernels = core_of(world).kernels
+    layout, rows = ((1, 5), (9, 3)), (20, 12)
+    x, (shift, scale) = torch.randn(2, 32, 16), torch.randn(2, 2, 10, 16)
+    qkv, weights = torch.randn(2, 32, 3, 3, 16), torch.randn(2, 2, 16)
+    angles = torch.randn(32, 8)
+    rope = (angles.cos(), angles.sin())
+    worst = 0.0
+    for op, arguments in (
+        ("layer_norm_modulate", (x, shift, scale, layout)),
+        ("qk_norm_rope", (qkv, weights, rope, rows)),
+    ):
+        made = {}
+        for backend in ("reference", "kitchen"):
+            with torch.inference_mode(), kernels.use_backend(backend):
+                made[backend] = getattr(kernels, op)(arguments[0].clone(), *arguments[1:])
+        off = (made["kitchen"] - made["reference"]).norm() / made["reference"].norm()
+        worst = max(worst, float(off))
+    assert worst < 1e-6, worst
+    return f"norms, modulation and rotation differ by {worst:.0e} from the plain formulas"
 
 
 @check("memory estimate")
