@@ -64,7 +64,7 @@ def test_latents_that_are_no_numbers(pipeline):
 
 
 def test_memory_does_not_grow_with_the_clip():
-    """40 s take less than 20 MB more than a second in pieces; whole they take some hundreds."""
+    """40 s take some MB more than a second in pieces, for the sound; whole they take hundreds."""
     streamed, whole = (bench_decode.peak(way, 40.0) for way in ("streamed", "whole"))
-    assert streamed < 20
-    assert whole > streamed + 50
+    assert streamed < 60
+    assert whole > streamed + 100
