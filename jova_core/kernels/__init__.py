@@ -3,6 +3,7 @@
 from .attend import attention
 from .cpu import fast_fp32
 from .dispatch import NoBackendError, explain, use_backend
+from .eager import linear_into
 from .ops import (
     gated_residual,
     gated_residual_layer_norm_modulate,
@@ -11,7 +12,6 @@ from .ops import (
     joint_attention,
     layer_norm_modulate,
     linear_gelu,
-    linear_into,
     qk_norm_rope,
     swiglu,
 )

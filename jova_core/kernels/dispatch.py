@@ -44,6 +44,11 @@ class Call:
     recording: bool = False
     compiling: bool = False
 
+    @staticmethod
+    def of(op: str, x: Tensor, **state: bool) -> "Call":
+        """An operation on x, its first tensor; `state` holds recording and compiling."""
+        return Call(op=op, device=x.device.type, dtype=x.dtype, fits=fits(op, x), **state)
+
 
 @contextmanager
 def use_backend(name: str) -> Iterator[None]:
@@ -62,7 +67,7 @@ def choose(call: Call) -> str:
     """
     forced = _asked()
     if forced == "auto":
-        return next(name for name in BACKENDS if refusal(name, call) is None)
+        return _automatic(call)
     reason = refusal(forced, call)
     if reason is not None:
         raise NoBackendError(
@@ -74,14 +79,8 @@ def choose(call: Call) -> str:
 
 def explain(op: str, x: Tensor) -> str:
     """A line for each backend: taken, able, or why not, for an operation on x as things stand."""
-    call = Call(
-        op=op,
-        device=x.device.type,
-        dtype=x.dtype,
-        fits=x.ndim != 5 or fits(x.shape[-1]),
-        recording=torch.is_grad_enabled(),
-        compiling=torch.compiler.is_compiling(),
-    )
+    recording, compiling = torch.is_grad_enabled(), torch.compiler.is_compiling()
+    call = Call.of(op, x, recording=recording, compiling=compiling)
     chosen = choose(call)
     lines = []
     for name in BACKENDS:
@@ -91,10 +90,12 @@ def explain(op: str, x: Tensor) -> str:
     return "\n".join(lines)
 
 
-def fits(width: int) -> bool:
-    """Whether heads of so many channels fit the Triton kernels."""
+def fits(op: str, x: Tensor) -> bool:
+    """Whether the Triton kernels hold heads as wide as x has, where the operation knows heads."""
+    if op not in ("qk_norm_rope", "joint_attention"):
+        return True
     # A branch, as a compiled graph needs a plain bool of a width that it keeps open.
-    if NARROWEST <= width <= WIDEST and width % 2 == 0:  # noqa: SIM103
+    if NARROWEST <= x.shape[-1] <= WIDEST and x.shape[-1] % 2 == 0:  # noqa: SIM103
         return True
     return False
 

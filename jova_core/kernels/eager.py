@@ -32,10 +32,7 @@ def gated_residual(
     x: Tensor, y: Tensor, gate: Tensor, layout: Layout, *, out: Tensor | None = None
 ) -> Tensor:
     """As in `reference`."""
-    if out is None:
-        out = x.clone()
-    elif out is not x:
-        out.copy_(x)
+    out = started(x, out)
     for tokens, groups, shape in entries(layout):
         part = y[:, tokens].unflatten(1, shape)
         out[:, tokens].unflatten(1, shape).addcmul_(part, gate[:, groups].unsqueeze(2))
@@ -68,10 +65,7 @@ def qk_norm_rope(
     wide = torch.promote_types(qkv.dtype, rope[0].dtype)
     if qkv.device.type == "cpu":
         out = _by_heads(qkv, wide)
-    elif out is None:
-        out = torch.empty_like(qkv)
-    if out is not qkv:
-        out.copy_(qkv)
+    out = started(qkv, out)
     turn, start = torch.complex(*(part.to(wide) for part in rope))[:, None], 0
     for weight, count in zip(weights.to(wide), rows, strict=True):
         for which in range(2):
@@ -109,20 +103,17 @@ def swiglu(x: Tensor) -> Tensor:
     return F.silu(a).mul_(b)
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None, *, out: Tensor | None = None) -> Tensor:
-    """As in `reference`; `[B, n, K]` → `out` `[B, n, N]`, such as a slice of the joint buffer.
+def linear_into(out: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+    """x Wᵀ + b of `[B, n, K]` into `out` `[B, n, N]`, such as a slice of the joint buffer.
 
     Sample by sample: rows of one sample are neighbours in memory, so that the product reads and
     writes them where they are.
     """
-    if out is None:
-        return reference.linear(x, weight, bias)
     for rows, target in zip(x, out, strict=True):
         if bias is None:
             torch.mm(rows, weight.t(), out=target)
         else:
             torch.addmm(bias, rows, weight.t(), out=target)
-    return out
 
 
 def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -149,3 +140,10 @@ def entries(layout: Layout) -> Iterator[tuple[slice, slice, tuple[int, int]]]:
                 (groups, count),
             )
         token, group = token + groups * count, group + groups
+
+
+def started(x: Tensor, out: Tensor | None) -> Tensor:
+    """`out` holding x, to be worked on: x itself where that is `out`, a copy where it is None."""
+    if out is None:
+        return x.clone()
+    return out if out is x else out.copy_(x)

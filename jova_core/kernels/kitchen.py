@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .eager import entries
+from .eager import entries, started
 from .reference import EPS, Layout, Rope
 
 
@@ -40,10 +40,7 @@ def qk_norm_rope(
     """As in `reference`."""
     import comfy_kitchen
 
-    if out is None:
-        out = qkv.clone()
-    elif out is not qkv:
-        out.copy_(qkv)
+    out = started(qkv, out)
     cos, sin = rope
     turn = torch.stack((cos, -sin, sin, cos), dim=-1).unflatten(-1, (2, 2))[None, :, None]
     start = 0

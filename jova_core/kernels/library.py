@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import reference
-from .dispatch import Call, choose, fits, implementation
+from .dispatch import Call, choose, implementation, use_backend
 from .plan import AttentionPlan, Part
 from .reference import Layout
 
@@ -47,9 +46,8 @@ def _plan(numbers: Sequence[int]) -> AttentionPlan:
     return AttentionPlan(parts=tuple(Part(queries=(a, b), keys=(c, d)) for a, b, c, d in quads))
 
 
-def _best(op: str, x: Tensor, *arguments: Any, fit: bool = True) -> Any:
-    backend = choose(Call(op=op, device=x.device.type, dtype=x.dtype, fits=fit))
-    return implementation(backend, op)(x, *arguments)
+def _best(op: str, x: Tensor, *arguments: Any) -> Any:
+    return implementation(choose(Call.of(op, x)), op)(x, *arguments)
 
 
 def _layer_norm_modulate(x: Tensor, shift: Tensor, scale: Tensor, layout: Sequence[int]) -> Tensor:
@@ -70,7 +68,7 @@ def _gated_residual_layer_norm_modulate(
 def _qk_norm_rope(
     qkv: Tensor, weights: Tensor, cos: Tensor, sin: Tensor, rows: Sequence[int]
 ) -> Tensor:
-    return _best("qk_norm_rope", qkv, weights, (cos, sin), rows, fit=fits(qkv.shape[-1]))
+    return _best("qk_norm_rope", qkv, weights, (cos, sin), rows)
 
 
 def _gelu(x: Tensor) -> Tensor:
@@ -82,25 +80,20 @@ def _swiglu(x: Tensor) -> Tensor:
 
 
 def _joint_attention(qkv: Tensor, plan: Sequence[int]) -> Tensor:
-    return _best("joint_attention", qkv, _plan(plan), fit=fits(qkv.shape[-1]))
+    return _best("joint_attention", qkv, _plan(plan))
 
 
 def _same(x: Tensor, *_: Any) -> Tensor:
     return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
-def _register(
-    implementation_: Callable[..., Any],
-    specification: Callable[..., Any],
-    shape: Callable[..., Any] = _same,
-    tensors: int = 1,
-) -> None:
-    """Define `jova::<name>`: what runs, what it means, what shapes come out.
+def _register(run: Callable[..., Any], shape: Callable[..., Any] = _same, tensors: int = 1) -> None:
+    """Define `jova::<name>`: what runs, what shapes come out.
 
-    The first `tensors` arguments have gradients; a specification takes the arguments of the op.
+    The first `tensors` arguments have gradients.
     """
-    name = implementation_.__name__.removeprefix("_")
-    op = torch.library.custom_op(f"{NAMESPACE}::{name}", implementation_, mutates_args=())
+    name = run.__name__.removeprefix("_")
+    op = torch.library.custom_op(f"{NAMESPACE}::{name}", run, mutates_args=())
     op.register_fake(shape)
 
     def keep(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:  # noqa: ARG001
@@ -109,41 +102,22 @@ def _register(
         ctx.rest = inputs[len(kept) :]
 
     def gradient(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        with torch.enable_grad():
+        with torch.enable_grad(), use_backend("reference"):
             leaves = [value.detach() for value in ctx.saved_tensors]
             moving = [leaf.requires_grad_() for leaf in leaves[:tensors]]
-            out = specification(*leaves, *ctx.rest)
+            out = run(*leaves, *ctx.rest)
             found = torch.autograd.grad(out, moving, grads)
         return (*found, *[None] * (len(leaves) - tensors + len(ctx.rest)))
 
     op.register_autograd(gradient, setup_context=keep)
 
 
+_register(_layer_norm_modulate, tensors=3)
+_register(_gated_residual, tensors=3)
+_register(_gated_residual_layer_norm_modulate, lambda x, *_: (_same(x), _same(x)), tensors=5)
+_register(_qk_norm_rope, tensors=2)
+_register(_gelu)
+_register(_swiglu, lambda x: x.new_empty(*x.shape[:-1], x.shape[-1] // 2))
 _register(
-    _layer_norm_modulate,
-    lambda x, shift, scale, layout: reference.layer_norm_modulate(x, shift, scale, _layout(layout)),
-    tensors=3,
-)
-_register(
-    _gated_residual,
-    lambda x, y, gate, layout: reference.gated_residual(x, y, gate, _layout(layout)),
-    tensors=3,
-)
-_register(
-    _gated_residual_layer_norm_modulate,
-    lambda *a: reference.gated_residual_layer_norm_modulate(*a[:5], _layout(a[5])),
-    lambda x, *_: (_same(x), _same(x)),
-    tensors=5,
-)
-_register(
-    _qk_norm_rope,
-    lambda qkv, w, cos, sin, rows: reference.qk_norm_rope(qkv, w, (cos, sin), rows),
-    tensors=2,
-)
-_register(_gelu, reference.gelu)
-_register(_swiglu, reference.swiglu, lambda x: x.new_empty(*x.shape[:-1], x.shape[-1] // 2))
-_register(
-    _joint_attention,
-    lambda qkv, plan: reference.joint_attention(qkv, _plan(plan)),
-    lambda qkv, _: qkv.new_empty(*qkv.shape[:2], qkv.shape[3] * qkv.shape[4]),
+    _joint_attention, lambda qkv, _: qkv.new_empty(*qkv.shape[:2], qkv.shape[3] * qkv.shape[4])
 )

@@ -35,9 +35,7 @@ def gated_residual_layer_norm_modulate(
 
 def qk_norm_rope(qkv: Tensor, weights: Tensor, rope: Rope, rows: Sequence[int]) -> Tensor:
     """RMS norm and rotation of q and k, into qkv."""
-    return _run(
-        "qk_norm_rope", (qkv, weights), rope, tuple(rows), into=qkv, fit=fits(qkv.shape[-1])
-    )
+    return _run("qk_norm_rope", (qkv, weights), rope, tuple(rows), into=qkv)
 
 
 def gelu(x: Tensor) -> Tensor:
@@ -52,17 +50,12 @@ def swiglu(x: Tensor) -> Tensor:
 
 def joint_attention(qkv: Tensor, plan: AttentionPlan) -> Tensor:
     """Attention of the joint sequence by a plan."""
-    return _run("joint_attention", (qkv,), plan, fit=fits(qkv.shape[-1]))
+    return _run("joint_attention", (qkv,), plan)
 
 
 def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """gelu(x Wᵀ + b)."""
     return _run("linear_gelu", (x, weight, bias))
-
-
-def linear_into(out: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """x Wᵀ + b of `[B, n, K]` into `out` `[B, n, N]`, such as a slice; without gradients only."""
-    return eager.linear(x, weight, bias, out=out)
 
 
 def in_place() -> bool:
@@ -78,11 +71,15 @@ def _run(
     tensors: tuple[Any, ...],
     *others: Any,
     into: Tensor | None = None,
-    fit: bool = True,
 ) -> Any:
     x, free = tensors[0], in_place()
     backend = _choice(
-        op, x.device.type, x.dtype, fit, torch.is_grad_enabled(), torch.compiler.is_compiling()
+        op,
+        x.device.type,
+        x.dtype,
+        fits(op, x),
+        torch.is_grad_enabled(),
+        torch.compiler.is_compiling(),
     )
     if backend == "triton" and not free:
         return library.call(op, tensors, others)

@@ -7,7 +7,6 @@ projection wrote them. Only `dispatch` imports this module, as it needs Triton.
 # ruff: noqa: ANN001, ANN202 - the arguments of kernels are pointers, strides and sizes
 
 import math
-import os
 from functools import lru_cache
 
 import torch
@@ -15,10 +14,11 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from .dispatch import interpreting
 from .plan import AttentionPlan
 
 # The interpreter's own bf16 products are wrong, so it multiplies in fp32.
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+INTERPRETED = interpreting()
 
 
 @triton.jit

@@ -122,7 +122,7 @@ def layer_norm_modulate(
     x: Tensor, shift: Tensor, scale: Tensor, layout: Layout, *, out: Tensor | None = None
 ) -> Tensor:
     """As in `reference`."""
-    out = torch.empty(x.shape, dtype=x.dtype, device=x.device) if out is None else out
+    out = _new(x) if out is None else out
     _rows(x, layout, h=out, shift=shift, scale=scale)
     return out
 
@@ -131,7 +131,7 @@ def gated_residual(
     x: Tensor, y: Tensor, gate: Tensor, layout: Layout, *, out: Tensor | None = None
 ) -> Tensor:
     """As in `reference`."""
-    out = torch.empty(x.shape, dtype=x.dtype, device=x.device) if out is None else out
+    out = _new(x) if out is None else out
     _rows(x, layout, y=y, gate=gate, out=out)
     return out
 
@@ -147,8 +147,8 @@ def gated_residual_layer_norm_modulate(
     out: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """As in `reference`; the norm is taken of the sum before it is rounded."""
-    out = torch.empty(x.shape, dtype=x.dtype, device=x.device) if out is None else out
-    h = torch.empty(x.shape, dtype=x.dtype, device=x.device)
+    out = _new(x) if out is None else out
+    h = _new(x)
     _rows(x, layout, y=y, gate=gate, out=out, h=h, shift=shift, scale=scale)
     return out, h
 
@@ -159,7 +159,7 @@ def qk_norm_rope(
     """As in `reference`."""
     batch, tokens, _, heads, width = qkv.shape
     if out is None:
-        out = torch.empty(qkv.shape, dtype=qkv.dtype, device=qkv.device)
+        out = _new(qkv)
     if out is not qkv:
         out[:, :, 2] = qkv[:, :, 2]
     if qkv.numel() == 0:
@@ -177,7 +177,7 @@ def qk_norm_rope(
 
 def gelu(x: Tensor, *, out: Tensor | None = None) -> Tensor:
     """As in `reference`."""
-    out = torch.empty(x.shape, dtype=x.dtype, device=x.device) if out is None else out
+    out = _new(x) if out is None else out
     _activate(x, out, gated=False)
     return out
 
@@ -194,6 +194,11 @@ def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """As in `reference`: the library's product, then the kernel on it."""
     hidden = torch.nn.functional.linear(x, weight, bias)
     return gelu(hidden, out=hidden)
+
+
+def _new(x: Tensor) -> Tensor:
+    """An empty contiguous tensor like x, which may be a view."""
+    return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
 def row_warps(block: int) -> int:
