@@ -9,20 +9,18 @@ three: products grow with the tokens, attention with their square.
 import json
 import math
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
+from jova_core.commands.bench import PROMPT
 from jova_core.commands.peers import BlockSize, joint_block
+from jova_core.commands.timing import medians
 from jova_core.kernels import fast_fp32
 from jova_core.pipeline import SampleSettings, clip_frames, decode, load_pipeline, sample
-from jova_core.prompt import Prompt
 from jova_core.quality.chart import (
     BEST,
     HEIGHT,
@@ -44,18 +42,6 @@ from jova_core.quality.chart import (
 SECONDS = (1, 2, 4, 8, 12, 16, 20)
 TOKENS = (286, 572, 1144, 2288, 4576, 9152)
 STEPS, REPEAT = 2, 3
-PROMPT = Prompt(video_caption="a tan face with red hair", transcript="hello friend")
-
-
-def medians(work: Callable[[], Any]) -> float:
-    """Median seconds of `REPEAT` calls after one that warms up."""
-    times = []
-    for turn in range(REPEAT + 1):
-        start = time.perf_counter()
-        work()
-        if turn:
-            times.append(time.perf_counter() - start)
-    return median(times)
 
 
 def by_length() -> dict[str, list[float]]:
@@ -66,9 +52,15 @@ def by_length() -> dict[str, list[float]]:
         frames = clip_frames(pipeline.timeline, seconds)
         with fast_fp32():
             latents = sample(pipeline, PROMPT, frames, settings)
-            step = medians(lambda n=frames: sample(pipeline, PROMPT, n, settings)) / STEPS
-            found["decode"].append(medians(lambda x=latents, n=frames: decode(pipeline, x, n)))
-        found["step"].append(step)
+            times = medians(
+                {
+                    "step": lambda n=frames: sample(pipeline, PROMPT, n, settings),
+                    "decode": lambda x=latents, n=frames: decode(pipeline, x, n),
+                },
+                REPEAT,
+            )
+        found["step"].append(times["step"] / STEPS)
+        found["decode"].append(times["decode"])
         _, rows, columns = pipeline.config.patch
         video = latents.video.shape[2] * latents.video[0, 0, 0, ::rows, ::columns].numel()
         sound = latents.audio.shape[2] // pipeline.config.audio_patch
@@ -84,7 +76,8 @@ def by_tokens() -> list[float]:
         size = BlockSize(video=count * 2000 // 2288, audio=count * 160 // 2288, text=count // 36)
         block, x, joint, attend = joint_block("dual", size, torch.bfloat16)
         with torch.inference_mode(), fast_fp32():
-            found.append(medians(lambda b=block, x=x, j=joint, a=attend: b(x.clone(), j, a)))
+            work = {"block": lambda b=block, x=x, j=joint, a=attend: b(x.clone(), j, a)}
+            found.append(medians(work, REPEAT)["block"])
     return found
 
 

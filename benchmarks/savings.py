@@ -8,18 +8,13 @@ from dataclasses import replace
 from statistics import median
 from typing import Any
 
+from jova_core.commands.bench import PROMPT
 from jova_core.commands.timing import rounds
 from jova_core.kernels import fast_fp32
 from jova_core.latents import AVLatents
 from jova_core.pipeline import JoVAPipeline, SampleSettings, load_pipeline, sample
-from jova_core.prompt import Prompt
 
 FRAMES, REPEAT = 33, 5
-PROMPT = Prompt(
-    video_caption="a tan face with red hair in a blue shirt on a white background",
-    audio_caption="a warm voice speaks",
-    transcript="hello friend",
-)
 HIGH = (0.7, 1.0)
 SETTINGS = {
     "default": SampleSettings(),

@@ -99,7 +99,8 @@ def _load(options: Namespace) -> dict[str, float]:
 
 def _sample(options: Namespace) -> dict[str, float]:
     """Text and sampling, beside the same with torch's own fp32 products."""
-    pipeline, frames = load_pipeline(), _frames(options)
+    pipeline = load_pipeline()
+    frames = clip_frames(pipeline.timeline, options.seconds)
     settings = SampleSettings(steps=options.steps)
 
     def by(products: Callable[[], Any]) -> Callable[[], Any]:
@@ -123,10 +124,6 @@ def _sample(options: Namespace) -> dict[str, float]:
 def _decode(options: Namespace) -> dict[str, Any]:
     """Latents to pictures and sound in a file."""
     return bench_decode(options.seconds, options.repeat)
-
-
-def _frames(options: Namespace) -> int:
-    return clip_frames(load_pipeline().timeline, options.seconds)
 
 
 def _kernels(options: Namespace) -> dict[str, Any]:

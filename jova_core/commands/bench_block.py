@@ -6,7 +6,6 @@ Two sets of switches are measured. "defaults": every system as it ships, ours wi
 
 import platform
 import random
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,21 +18,36 @@ import torch.nn.functional as F
 
 from ..config import JoVAError
 from ..kernels import fast_fp32
-from .peers import BlockSize, Contender, contenders, joint_block, plain_forward, wide_attention
+from .peers import (
+    DTYPES,
+    WORST,
+    BlockSize,
+    Contender,
+    contenders,
+    joint_block,
+    plain_forward,
+    wide_attention,
+)
+from .timing import rounds, thread
 
-DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 SWITCHES = ("defaults", "equal")
-WORST = 2.0  # of our error in units of plain torch's, against fp64
 ROOF = "roof"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Times:
-    """Seconds of each round by (switches, contender's name), and of the roof's two parts."""
+    """Seconds of each round by (switches, contender's name), and the roof of the same rounds.
+
+    The roof is how many FLOP a second the products and the attention of a block reach alone.
+    """
 
     rounds: dict[tuple[str, str], list[float]]
-    products: list[float]
-    attention: list[float]
+    products: float
+    attention: float
+
+    def roof(self, contender: Contender) -> float:
+        """Seconds that a contender would take at the roof."""
+        return contender.products / self.products + contender.attention / self.attention
 
 
 def bench_block(size: BlockSize, repeat: int) -> dict[str, Any]:
@@ -46,7 +60,7 @@ def bench_block(size: BlockSize, repeat: int) -> dict[str, Any]:
     for name, dtype in DTYPES.items():
         group = contenders(size, dtype)
         with _threads(1):
-            times = measure(group, size, repeat)
+            times = measure(group, size, dtype, repeat)
         with _threads(2):
             walls = _wall_times(group)
         figures["rows"] += _rows(name, group, times, walls)
@@ -84,26 +98,36 @@ def check(size: BlockSize, dtype: torch.dtype) -> dict[str, float]:
     return {"ours": error, "plain": allowed}
 
 
-def measure(group: list[Contender], size: BlockSize, repeat: int) -> Times:
+def measure(group: list[Contender], size: BlockSize, dtype: torch.dtype, repeat: int) -> Times:
     """Thread CPU seconds of every contender under both switches, all in turn, in every round."""
-    calls: list[tuple[tuple[str, str], Callable[[], Any]]] = [
-        ((switch, contender.name), contender.run) for switch in SWITCHES for contender in group
-    ]
-    dtype = torch.bfloat16 if _is_bf16(group) else torch.float32
-    calls += [((ROOF, "products"), _products(size, dtype)), ((ROOF, "attention"), _attention(size))]
-    rounds: dict[tuple[str, str], list[float]] = {key: [] for key, _ in calls}
-    for turn in range(repeat + 1):  # the first one warms up
-        first = turn % len(calls)
-        for key, call in calls[first:] + calls[:first]:
-            with torch.inference_mode(), switches(key[0], key[1]):
-                call()  # as in a network, where a block of the same kind has just run
-                start = time.thread_time()
-                call()
-                spent = time.thread_time() - start
-            if turn:
-                rounds[key].append(spent)
-    products, attention = (rounds.pop((ROOF, part)) for part in ("products", "attention"))
-    return Times(rounds=rounds, products=products, attention=attention)
+    parts = {
+        (switch, contender.name): _under(switch, contender.name, contender.run)
+        for switch in SWITCHES
+        for contender in group
+    }
+    parts[ROOF, "products"] = _under(ROOF, "products", _products(size, dtype))
+    parts[ROOF, "attention"] = _under(ROOF, "attention", _attention(size))
+    found = rounds(parts, repeat, timed=_second)
+    products, attention = (median(found.pop((ROOF, part))) for part in ("products", "attention"))
+    return Times(
+        rounds=found,
+        products=2 * size.tokens * 12 * size.dim**2 / products,
+        attention=4 * size.tokens**2 * size.dim / attention,
+    )
+
+
+def _second(call: Callable[[], Any]) -> float:
+    """Thread CPU seconds of the second of two calls: in a network a block like it has just run."""
+    call()
+    return thread(call)
+
+
+def _under(switch: str, name: str, run: Callable[[], Any]) -> Callable[[], Any]:
+    def call() -> Any:
+        with torch.inference_mode(), switches(switch, name):
+            return run()
+
+    return call
 
 
 @contextmanager
@@ -125,11 +149,6 @@ def interval(values: list[float], draws: int = 2000) -> list[float]:
     return [medians[int(0.025 * draws)], medians[int(0.975 * draws) - 1]]
 
 
-def _is_bf16(group: list[Contender]) -> bool:
-    with torch.inference_mode():
-        return next(c for c in group if c.name == "jova dual").run().dtype == torch.bfloat16
-
-
 def _products(size: BlockSize, dtype: torch.dtype) -> Callable[[], Any]:
     """The products of a block at its joint length, alone and out of one buffer."""
     dim = size.dim
@@ -146,18 +165,6 @@ def _attention(size: BlockSize) -> Callable[[], Any]:
     return lambda: F.scaled_dot_product_attention(q, k, v)
 
 
-def _roof(contender: Contender, size_products: int, size_attention: int, times: Times) -> float:
-    """Seconds that its products and attention take at the measured rates."""
-    products = contender.products * median(times.products) / size_products
-    return products + contender.attention * median(times.attention) / size_attention
-
-
-def _roof_flops(group: list[Contender]) -> tuple[int, int]:
-    """FLOP of what `_products` and `_attention` run: those of our block without its modulation."""
-    ours = next(c for c in group if c.name == "jova dual")
-    return ours.products, ours.attention
-
-
 def _rows(
     dtype: str, group: list[Contender], times: Times, walls: dict[str, float]
 ) -> list[dict[str, Any]]:
@@ -172,7 +179,7 @@ def _rows(
                     "name": contender.name,
                     "ms": 1000 * seconds,
                     "gflops": contender.flops / seconds / 1e9,
-                    "roof_fraction": _roof(contender, *_roof_flops(group), times) / seconds,
+                    "roof_fraction": times.roof(contender) / seconds,
                     "wall_ms_two_threads": 1000 * walls[contender.name]
                     if switch == "defaults"
                     else None,
@@ -190,7 +197,7 @@ def _summary(group: list[Contender], times: Times) -> dict[str, Any]:
     }
     ours = [c for c in group if c.system == "jova"]
     spent = sum(median(times.rounds["defaults", c.name]) for c in ours)
-    roof = sum(_roof(c, *_roof_flops(group), times) for c in ours)
+    roof = sum(times.roof(c) for c in ours)
     found: dict[str, Any] = {"roof_fraction": roof / spent}
     for key, switch, rival in (
         ("speedup_vs_eager", "defaults", "plain"),
@@ -211,16 +218,10 @@ def _per_flop(group: list[Contender], times: Times, switch: str, system: str) ->
     return [sum(spent) / flops for spent in rounds]
 
 
-def _wall_times(group: list[Contender], repeat: int = 3) -> dict[str, float]:
+def _wall_times(group: list[Contender]) -> dict[str, float]:
     """Median wall seconds as shipped, on the threads that are set."""
-    found: dict[str, list[float]] = {c.name: [] for c in group}
-    for _ in range(repeat):
-        for contender in group:
-            with torch.inference_mode(), switches("defaults", contender.name):
-                start = time.perf_counter()
-                contender.run()
-                found[contender.name].append(time.perf_counter() - start)
-    return {name: median(values) for name, values in found.items()}
+    parts = {c.name: _under("defaults", c.name, c.run) for c in group}
+    return {name: median(values) for name, values in rounds(parts, 3, warm=0).items()}
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..config import JoVAError
-from ..kernels import AttentionPlan, split_heads, use_backend
+from ..kernels import split_heads, use_backend
 from ..kernels.dispatch import implementation
 from .bench_kernels import bench_kernels, times
 from .peers import BlockSize, joint_block, plain_forward
@@ -50,13 +50,12 @@ def bench_gpu(
 def attention(size: BlockSize, repeat: int, device: str) -> list[dict[str, Any]]:
     """Milliseconds and TFLOP/s of the joint attention by every backend that runs it."""
     qkv = _qkv(size, device)
-    plan = _plan(size)
     ways: dict[str, Callable[[], Any]] = {
         name: _by(backend, qkv) for name, backend in BACKENDS.items()
     }
     if importlib.util.find_spec("triton") and device == "cuda":
         ours = implementation("triton", "joint_attention")
-        ways["jova triton"] = lambda: ours(qkv, plan)
+        ways["jova triton"] = lambda: ours(qkv, size.plan)
     flops = 4 * size.tokens**2 * size.dim
     rows = []
     for name, way in ways.items():
@@ -121,10 +120,6 @@ def _qkv(size: BlockSize, device: str) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     shape = (1, size.tokens, 3, size.heads, size.head_dim)
     return torch.randn(shape, generator=generator).to(device, torch.bfloat16)
-
-
-def _plan(size: BlockSize) -> AttentionPlan:
-    return AttentionPlan.of("full", size.audio + size.text, size.video + size.text)
 
 
 def _by(backend: SDPBackend, qkv: Tensor) -> Callable[[], Any]:

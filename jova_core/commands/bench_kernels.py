@@ -1,9 +1,8 @@
 """`jova bench kernels`: every operation by every backend that runs here, with its error."""
 
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -11,12 +10,10 @@ import torch
 from torch import Tensor
 
 from ..config import JoVAError
-from ..kernels import AttentionPlan, fast_fp32, reference
-from ..kernels.dispatch import BACKENDS, Call, fits, implementation, refusal
-from .peers import BlockSize
-
-DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
-WORST = 2.0  # of a backend's error in units of the reference's in the same type
+from ..kernels import fast_fp32, reference, use_backend
+from ..kernels.dispatch import BACKENDS, Call, implementation, refusal
+from .peers import DTYPES, WORST, BlockSize
+from .timing import gpu, rounds, thread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,14 +37,13 @@ def operations(size: BlockSize, device: str = "cpu") -> list[Operation]:
         return torch.randn(shape, generator=generator).to(device)
 
     dim, count = size.dim, size.tokens
-    rows = (size.audio, size.text, size.text, size.video)
+    rows = tuple(size.rows.values())
     layout = tuple((1, n) for n in rows)
     x, y = draw(1, count, dim), draw(1, count, dim)
     gate, shift, scale = draw(3, 1, len(rows), dim)
     qkv = draw(1, count, 3, size.heads, size.head_dim)
     angles = draw(count, size.head_dim // 2)
     rope = (angles.cos(), angles.sin())
-    plan = AttentionPlan.of("full", size.audio + size.text, size.video + size.text)
     both = (x, y, gate, shift, scale)
     norms = draw(len(rows), 2, size.head_dim)
     return [
@@ -61,7 +57,7 @@ def operations(size: BlockSize, device: str = "cpu") -> list[Operation]:
         Operation(name="qk_norm_rope", tensors=(qkv, norms), others=(rope, rows), passes=4),
         Operation(name="gelu", tensors=(draw(1, count, 4 * dim),), others=(), passes=8),
         Operation(name="swiglu", tensors=(draw(1, count, 4 * dim),), others=(), passes=6),
-        Operation(name="joint_attention", tensors=(qkv,), others=(plan,), passes=4),
+        Operation(name="joint_attention", tensors=(qkv,), others=(size.plan,), passes=4),
     ]
 
 
@@ -109,12 +105,10 @@ def bench_kernels(size: BlockSize, repeat: int, device: str = "cpu") -> dict[str
 
 
 def _refusal(backend: str, operation: Operation, dtype: torch.dtype, device: str) -> str | None:
-    x = operation.tensors[0]
-    wide_enough = x.ndim != 5 or fits(x.shape[-1])
-    call = Call(op=operation.name, device=device, dtype=dtype, fits=wide_enough)
-    if operation.name == "joint_attention" and backend == "triton":
-        call = Call(op="qk_norm_rope", device=device, dtype=dtype, fits=wide_enough)
-    return refusal(backend, call)
+    x = operation.tensors[0].to(device="meta", dtype=dtype)
+    # Triton's attention runs only where it is asked for, until this has measured it.
+    with use_backend("triton" if backend == "triton" else "auto"):
+        return refusal(backend, replace(Call.of(operation.name, x), device=device))
 
 
 def _call(operation: Operation, backend: str, dtype: torch.dtype) -> Callable[[], Any]:
@@ -141,27 +135,10 @@ def _error(operation: Operation, dtype: torch.dtype, call: Callable[[], Any]) ->
 
 def times(calls: list[Callable[[], Any]], repeat: int, device: str) -> list[float]:
     """Median seconds of each call, all in turn in every round: thread CPU time, or the GPU's."""
-    found: list[list[float]] = [[] for _ in calls]
-    for turn in range(repeat + 1):  # the first one warms up
-        for index, call in enumerate(calls):
-            with torch.inference_mode():
-                spent = _timed(call, device)
-            if turn:
-                found[index].append(spent)
-    return [median(values) for values in found]
-
-
-def _timed(call: Callable[[], Any], device: str) -> float:
-    if device == "cpu":
-        start = time.thread_time()
-        call()
-        return time.thread_time() - start
-    first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    first.record()
-    call()
-    last.record()
-    torch.cuda.synchronize()
-    return first.elapsed_time(last) / 1000
+    with torch.inference_mode():
+        parts = dict(enumerate(calls))
+        found = rounds(parts, repeat, timed=thread if device == "cpu" else gpu)
+    return [median(values) for values in found.values()]
 
 
 def _copy_rate(size: BlockSize, repeat: int, device: str) -> float:

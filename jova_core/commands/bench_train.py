@@ -5,7 +5,6 @@ whole network with torch's fused attention; ours compiles a block of each kind a
 tokens, keeps the attention's weights.
 """
 
-import time
 from collections.abc import Callable
 from statistics import median
 from typing import Any
@@ -20,6 +19,7 @@ from ..model.jova import Attention, JoVA
 from ..pipeline import load_pipeline
 from ..training.loop import compiled_blocks
 from .bench_block import interval
+from .timing import rounds, thread
 
 BATCH, FRAMES = 32, 33
 
@@ -31,19 +31,21 @@ def bench_train(repeat: int, *, batch: int = BATCH, compiled: bool = True) -> di
     inputs = _batch(model, batch)
     plain = torch.compile(model, dynamic=False) if compiled else model
     blocks = compiled_blocks() if compiled else call_block
+    losses: dict[str, float] = {}
     steps = {
         "plain": _step(plain, inputs, reference.attention, None),
         "ours": _step(model, inputs, attention, blocks),
     }
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    losses = {}
-    for turn in range(repeat + 2):  # two warm up, as the first compiles
-        for name, step in steps.items():
-            start = time.thread_time()
-            losses[name] = step()
-            if turn > 1:
-                times[name].append(time.thread_time() - start)
+
+    def kept(name: str) -> Callable[[], None]:
+        def step() -> None:
             model.zero_grad()
+            losses[name] = steps[name]()
+
+        return step
+
+    parts = {name: kept(name) for name in steps}
+    times = rounds(parts, repeat, timed=thread, warm=2)  # the first compiles
     ratios = [a / b for a, b in zip(times["plain"], times["ours"], strict=True)]
     return {
         **{f"{name}_step": median(values) for name, values in times.items()},

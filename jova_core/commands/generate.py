@@ -15,7 +15,6 @@ from ..kernels import fast_fp32
 from ..media import (
     MAX_SCALE,
     PICTURE_SUFFIXES,
-    FrameStream,
     fit_image,
     probe,
     read_audio,
@@ -206,7 +205,7 @@ def _write(
     line = pipeline.timeline
     frames, scale = (made.frames, options.scale)
     if material.film is not None:
-        frames, scale = FrameStream.of(material.film), 1
+        frames, scale = material.film, 1
     sound, rate = made.audio, line.sample_rate
     if material.sound is not None:
         sound, rate = material.sound

@@ -19,6 +19,9 @@ from ..kernels import AttentionPlan, joint_attention, use_backend
 from ..model.block import Block, dual_block, single_block
 from ..model.joint import Joint
 
+DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
+WORST = 2.0  # of our error in units of plain torch's, against fp64; beyond it nothing is timed
+
 
 @dataclass(frozen=True, kw_only=True)
 class BlockSize:
@@ -34,6 +37,17 @@ class BlockSize:
     def tokens(self) -> int:
         """Of the joint sequence."""
         return self.video + self.audio + 2 * self.text
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Tokens of each stream, in their order."""
+        text = self.text
+        return {"audio": self.audio, "text_a": text, "text_v": text, "video": self.video}
+
+    @property
+    def plan(self) -> AttentionPlan:
+        """Everything sees everything."""
+        return AttentionPlan.of("full", self.audio + self.text, self.video + self.text)
 
     @property
     def head_dim(self) -> int:
@@ -86,19 +100,17 @@ def joint_block(
     for parameter in block.parameters():
         nn.init.normal_(parameter, std=0.03, generator=generator)
     angles = torch.randn(size.tokens, size.head_dim // 2, generator=generator)
-    rows = {"audio": size.audio, "text_a": size.text, "text_v": size.text, "video": size.video}
     joint = Joint(
-        rows=rows,
+        rows=size.rows,
         vec={
             name: torch.randn(1, 1, size.dim, generator=generator).to(device, dtype)
-            for name in rows
+            for name in size.rows
         },
-        layout=tuple((1, count) for count in rows.values()),
+        layout=tuple((1, count) for count in size.rows.values()),
         rope=(angles.cos().to(device), angles.sin().to(device)),
     )
     x = torch.randn(1, size.tokens, size.dim, generator=generator).to(device, dtype)
-    plan = AttentionPlan.of("full", size.audio + size.text, size.video + size.text)
-    attend = partial(joint_attention, plan=plan)
+    attend = partial(joint_attention, plan=size.plan)
     block = block.to(device, dtype).eval().requires_grad_(False)
     return block, x, joint if kind == "dual" else joint.shared(), attend
 
@@ -187,16 +199,20 @@ def _angles(*shape: int) -> tuple[Tensor, Tensor]:
     return angles.cos(), angles.sin()
 
 
+def _pictures_and_text(size: BlockSize) -> dict[str, Any]:
+    """What a block of two streams gets: ours of both branches, all text, a time vector."""
+    return {
+        "hidden_states": _draw(1, size.video + size.audio, size.dim),
+        "encoder_hidden_states": _draw(1, 2 * size.text, size.dim, seed=1),
+        "temb": _draw(1, size.dim, seed=2),
+    }
+
+
 def _hunyuan(size: BlockSize) -> Iterator[tuple[str, str, nn.Module, dict[str, Any]]]:
     from diffusers.models.transformers import transformer_hunyuan_video as hunyuan
 
-    image, text = size.video + size.audio, 2 * size.text
-    call = {
-        "hidden_states": _draw(1, image, size.dim),
-        "encoder_hidden_states": _draw(1, text, size.dim, seed=1),
-        "temb": _draw(1, size.dim, seed=2),
-    }
-    angles = _angles(image, size.head_dim)
+    call = _pictures_and_text(size)
+    angles = _angles(size.video + size.audio, size.head_dim)
     make = {"num_attention_heads": size.heads, "attention_head_dim": size.head_dim, "mlp_ratio": 4}
     double = hunyuan.HunyuanVideoTransformerBlock(**make, qk_norm="rms_norm")
     yield "HunyuanVideo", "HunyuanVideo double", double, call | {"freqs_cis": angles}
@@ -207,13 +223,8 @@ def _hunyuan(size: BlockSize) -> Iterator[tuple[str, str, nn.Module, dict[str, A
 def _flux(size: BlockSize) -> Iterator[tuple[str, str, nn.Module, dict[str, Any]]]:
     from diffusers.models.transformers import transformer_flux as flux
 
-    image, text = size.video + size.audio, 2 * size.text
-    call = {
-        "hidden_states": _draw(1, image, size.dim),
-        "encoder_hidden_states": _draw(1, text, size.dim, seed=1),
-        "temb": _draw(1, size.dim, seed=2),
-        "image_rotary_emb": _angles(size.tokens, size.head_dim),
-    }
+    call = _pictures_and_text(size)
+    call["image_rotary_emb"] = _angles(size.tokens, size.head_dim)
     make = {
         "dim": size.dim,
         "num_attention_heads": size.heads,
