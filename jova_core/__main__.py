@@ -5,10 +5,11 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import bench, codecs, data, evaluate, generate, train
+from .bench import cli as bench
+from .commands import codecs, data, evaluate, generate, train
 from .commands.console import note
 from .commands.settings_file import expand
-from .config import JoVAError
+from .errors import JoVAError
 
 COMMANDS = {
     "generate": (generate.add_options, generate.run, "prompt → talking clip"),

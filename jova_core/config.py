@@ -7,13 +7,12 @@ Where the paper or the Waver backbone it builds on state a value, the comment na
 import dataclasses
 import json
 import math
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Literal
 
-
-class JoVAError(ValueError):
-    """Wrong input from outside, told in one sentence: what came, what is allowed, what to do."""
+from .errors import JoVAError
+from .fields import build, check_choices, check_numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +30,7 @@ class VideoSpec:
     std: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_numbers(self, "fps width height channels temporal_ratio spatial_ratio")
+        check_numbers(self, "fps width height channels temporal_ratio spatial_ratio")
         _check_stats("video", self.channels, self.mean, self.std)
 
 
@@ -47,7 +46,7 @@ class AudioSpec:
     std: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_numbers(self, "sample_rate latent_rate channels")
+        check_numbers(self, "sample_rate latent_rate channels")
         _check_stats("audio", self.channels, self.mean, self.std)
 
 
@@ -60,7 +59,25 @@ class TextEncoderSpec:
     max_tokens: int
 
     def __post_init__(self) -> None:
-        _check_numbers(self, "width max_tokens")
+        check_numbers(self, "width max_tokens")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptForm:
+    """How the parts of a prompt follow each other in the text that encoders read.
+
+    The paper's figure has captions first and always three tags. Its second version (ECCV 2026,
+    project page) begins with the transcript and leaves that tag out where nobody speaks.
+    """
+
+    order: tuple[str, ...] = ("video_caption", "audio_caption", "transcript")
+    transcript_if_empty: bool = True
+
+    def __post_init__(self) -> None:
+        parts = sorted(PromptForm.order)
+        _check(
+            sorted(self.order) == parts, f"prompt order {self.order} must hold {parts}, once each"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,21 +110,17 @@ class JoVAConfig:
     pooled_from_text: bool = False  # ours: the mean refined text token joins the time embedding
     guidance_embed: bool = False  # HunyuanVideo's distilled guidance
     shift: float = 3.0  # of the sampling schedule; ours
+    prompt: PromptForm = field(default_factory=PromptForm)
     video: VideoSpec = field(default_factory=VideoSpec)
     audio: AudioSpec = field(default_factory=AudioSpec)
     text: tuple[TextEncoderSpec, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_numbers(self, "dim heads mlp_ratio patch audio_patch rope_theta learned_pos_size")
-        _check_numbers(self, "time_width shift")
-        _check_numbers(self, "dual_blocks single_blocks image_channels mask_channels", zero=True)
-        _check_numbers(self, "rope_axes text_refiner_blocks pooled_width", zero=True)
-        for name in ("single_form", "rope_time", "learned_pos"):
-            allowed = get_args(get_type_hints(JoVAConfig)[name])
-            _check(
-                getattr(self, name) in allowed,
-                f"{name} is {getattr(self, name)!r}, none of {allowed}",
-            )
+        check_numbers(self, "dim heads mlp_ratio patch audio_patch rope_theta learned_pos_size")
+        check_numbers(self, "time_width shift")
+        check_numbers(self, "dual_blocks single_blocks image_channels mask_channels", zero=True)
+        check_numbers(self, "rope_axes text_refiner_blocks pooled_width", zero=True)
+        check_choices(self)
         _check(
             self.dim % self.heads == 0, f"dim {self.dim} must be a multiple of heads {self.heads}"
         )
@@ -147,7 +160,7 @@ class JoVAConfig:
     def from_json(text: str) -> "JoVAConfig":
         """The config that `to_json` wrote; JoVAError for any other text, with the field named."""
         try:
-            return _build(JoVAConfig, json.loads(text), "the config")
+            return build(JoVAConfig, json.loads(text), "the config")
         except JoVAError:
             raise
         except (ValueError, ArithmeticError, RecursionError) as error:
@@ -156,57 +169,9 @@ class JoVAConfig:
             ) from error
 
 
-def _build(cls: type, value: Any, where: str) -> Any:
-    """`value` from JSON as an instance of the dataclass `cls`, nested ones and tuples included."""
-    if not isinstance(value, dict):
-        raise ValueError(f"{where} is {value!r:.40}, not an object")
-    hints = get_type_hints(cls)
-    known = {f.name: f for f in fields(cls)}
-    needed = {n for n, f in known.items() if f.default is f.default_factory is dataclasses.MISSING}
-    for problem, names in (("unknown", set(value) - set(known)), ("missing", needed - set(value))):
-        if names:
-            raise ValueError(f"{problem} in {where}: {', '.join(sorted(names))}")
-    return cls(**{name: _convert(hints[name], item, name) for name, item in value.items()})
-
-
-def _convert(hint: Any, value: Any, name: str) -> Any:
-    if dataclasses.is_dataclass(hint):
-        return _build(hint, value, name)
-    if get_origin(hint) is tuple:
-        inner, *rest = get_args(hint)
-        if not isinstance(value, list) or (rest[-1] is not ... and len(value) != 1 + len(rest)):
-            size = "" if rest[-1] is ... else f" of {1 + len(rest)}"
-            raise ValueError(f"{name} is {value!r:.40}, not a list{size}")
-        return tuple(_convert(inner, item, name) for item in value)
-    if get_origin(hint) is Literal:
-        if value not in get_args(hint):
-            raise ValueError(f"{name} is {value!r:.40}, none of {get_args(hint)}")
-        return value
-    came = {float: (int, float), Fraction: (int, str)}.get(hint, (hint,))
-    if not isinstance(value, came) or (isinstance(value, bool) and hint is not bool):
-        raise ValueError(f"{name} is {value!r:.40}, not of type {hint.__name__}")
-    try:
-        return hint(value)
-    except (ValueError, ArithmeticError) as error:
-        raise ValueError(f"{name} is {value!r:.40}, not of type {hint.__name__}") from error
-
-
 def _check(condition: bool, sentence: str) -> None:
     if not condition:
         raise JoVAError(f"Impossible JoVA config: {sentence}.")
-
-
-def _check_numbers(config: Any, names: str, *, zero: bool = False) -> None:
-    """Named fields, and each entry of a tuple, must be finite and above 0, or 0 if `zero`."""
-    for name in names.split():
-        value = getattr(config, name)
-        _check(
-            all(
-                math.isfinite(number) and (number > 0 or (zero and number == 0))
-                for number in (value if isinstance(value, tuple) else (value,))
-            ),
-            f"{type(config).__name__}.{name} is {value}, not {'0 or ' if zero else ''}above 0",
-        )
 
 
 def _check_stats(
@@ -220,52 +185,3 @@ def _check_stats(
     _check(len(mean) == len(std), f"{stream} mean and std must be given together")
     _check(all(map(math.isfinite, mean)), f"{stream} mean {mean} must be finite")
     _check(all(0 < v < math.inf for v in std), f"{stream} std {std} must be above 0")
-
-
-# Wan2.1's latent statistics are public constants of that codec; core's VAE gives raw means.
-_WAN = VideoSpec(
-    mean=(-0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508,
-          0.4134, -0.0715, 0.5517, -0.3632, -0.1922, -0.9497, 0.2503, -0.2921),
-    std=(2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743,
-         3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160),
-)  # fmt: skip
-_T5 = TextEncoderSpec(name="t5-xxl", width=4096, max_tokens=512)
-_QWEN = TextEncoderSpec(name="qwen2.5", width=3584, max_tokens=512)
-
-# 2 x 12 B: Waver's M = 16, N = 40, 24 heads of 128; sequential single blocks give 18 d^2 each.
-_JOVA_24B = JoVAConfig(
-    dim=3072,
-    heads=24,
-    dual_blocks=16,
-    single_blocks=40,
-    learned_pos="factorised",
-    video=_WAN,
-    text=(_T5, _QWEN),
-)
-# 2 x 1.6 B: the size is the paper's, the split into width and depth ours.
-_JOVA_3B2 = replace(_JOVA_24B, dim=1536, heads=12, dual_blocks=8, single_blocks=22)
-
-_MINI = JoVAConfig(
-    dim=192,
-    heads=3,
-    dual_blocks=2,
-    single_blocks=4,
-    patch=(1, 3, 3),
-    audio_patch=2,
-    mask_channels=1,
-    rope_axes=(32, 16, 16),
-    rope_theta=256.0,
-    text_refiner_blocks=2,
-    pooled_from_text=True,
-    video=VideoSpec(width=96, height=96, codec="jova-mini-video"),
-    audio=AudioSpec(codec="jova-mini-audio"),
-    text=(TextEncoderSpec(name="jova-mini-sounds", width=320, max_tokens=40),),
-)
-_MINI_ABLATION = replace(_MINI, dim=96, heads=3, rope_axes=(16, 8, 8))
-
-PRESETS: dict[str, JoVAConfig] = {
-    "mini": _MINI,
-    "mini_ablation": _MINI_ABLATION,
-    "jova_3b2": _JOVA_3B2,
-    "jova_24b": _JOVA_24B,
-}

@@ -1,6 +1,7 @@
 """Files on disk: what may be opened, and writing that leaves either the whole file or nothing."""
 
 import errno
+import hashlib
 import os
 import re
 import secrets
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
 
-from .config import JoVAError
+from .errors import JoVAError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,6 +54,15 @@ def read_metadata(path: str | Path, kind: str, allowed: str) -> dict[str, str]:
         return file.metadata() or {}
 
 
+def read_header(
+    path: str | Path, kind: str, allowed: str
+) -> tuple[dict[str, str], dict[str, tuple[int, ...]]]:
+    """Metadata and tensor shapes, without reading a tensor; arguments as in `read_tensors`."""
+    with _opened(path, kind, allowed) as file:
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        return file.metadata() or {}, shapes
+
+
 @contextmanager
 def _opened(path: str | Path, kind: str, allowed: str) -> Iterator[safe_open]:
     path = existing_file(path, kind, allowed)
@@ -66,10 +76,19 @@ def _opened(path: str | Path, kind: str, allowed: str) -> Iterator[safe_open]:
         ) from error
 
 
+def content_digest(path: str | Path) -> str:
+    """16 hex digits of a file's content, whatever it is called and wherever it lies."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]
+
+
 def check_target(target: Path) -> None:
     """JoVAError if a file of this name cannot be written: no such folder, a folder, no permission.
 
-    For a look before long work; `staged` finds out the rest.
+    For a look before long work; `atomic_write` finds out the rest.
     """
     try:
         if not target.parent.is_dir():
@@ -104,7 +123,7 @@ def write_problem(target: Path, code: int | None, reason: str) -> JoVAError:
 
 
 @contextmanager
-def staged(target: Path) -> Iterator[Path]:
+def atomic_write(target: Path) -> Iterator[Path]:
     """Yield a temporary file beside `target`; move it there on success, remove it on any failure.
 
     Errors of the system and of safetensors become JoVAErrors. The bytes are on the disk (fsync)

@@ -120,32 +120,3 @@ def _restore(x: Tensor | None, mean: tuple[float, ...], std: tuple[float, ...]) 
     if x is None or not mean:
         return x
     return x * _per_channel(std, x) + _per_channel(mean, x)
-
-
-def made_frames(mask: Tensor) -> Tensor:
-    """`[B, T]`: 1 where any cell of a latent frame is made, by a mask `[B, C, T, H, W]` (0 given).
-
-    A frame of which a region is made has the time of what is made in it.
-    """
-    return (mask.amax(dim=(1, 3, 4)) > 0).to(mask.dtype)
-
-
-def made_tokens(mask: Tensor, per_token: int) -> Tensor:
-    """`[B, L / per_token]`: 1 where any latent of an audio token is made, by a mask `[B, C, L]`."""
-    rows = (mask.amax(dim=1) > 0).to(mask.dtype)
-    rows = torch.nn.functional.pad(rows, (0, -rows.shape[1] % per_token))
-    return rows.unflatten(1, (-1, per_token)).amax(dim=2)
-
-
-def keep_clean(
-    masks: AVLatents, known: AVLatents, noisy: AVLatents, *, per_token: int
-) -> AVLatents:
-    """`known` in frames and audio tokens of which nothing is made, elsewhere `noisy`."""
-    video, audio = noisy.video, noisy.audio
-    if video is not None:
-        made = made_frames(masks.video)[:, None, :, None, None]
-        video = torch.where(made > 0, video, known.video)
-    if audio is not None:
-        made = made_tokens(masks.audio, per_token).repeat_interleave(per_token, dim=1)
-        audio = torch.where(made[:, None, : audio.shape[2]] > 0, audio, known.audio)
-    return AVLatents(video=video, audio=audio)

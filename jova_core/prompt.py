@@ -1,11 +1,11 @@
-"""The prompt's three tagged parts, the words in them and the words that a model knows."""
+"""The prompt's three tagged parts and the words in them."""
 
 import re
 import unicodedata
-from dataclasses import dataclass, fields
-from difflib import get_close_matches
+from dataclasses import dataclass
 
-from .config import JoVAError
+from .config import PromptForm
+from .errors import JoVAError
 
 # Tag texts and their order are the paper's (its figure of the architecture).
 _TAGS = {
@@ -15,12 +15,6 @@ _TAGS = {
 }
 PARTS = tuple(_TAGS)
 _PART_NAMES = {part: tag.lower() for part, tag in _TAGS.items()}
-# What becomes of words that a model was not trained on.
-_UNKNOWN = {
-    "video_caption": "leaves that out",
-    "audio_caption": "leaves that out",
-    "transcript": "says that by its sounds",
-}
 _TAG_LIKE = re.compile(r"<\s*([^<>]*?)\s*>\s*:")
 _KNOWN_TAG = re.compile(r"<\s*(video\s+caption|audio\s+caption|transcript)\s*>\s*:?", re.IGNORECASE)
 _QUOTED = re.compile(r"[\"“”„«»]([^\"“”„«»]*)[\"“”„«»]")
@@ -30,9 +24,6 @@ _SPEECH_VERB = re.compile(
 )
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _WORD = re.compile(r"\d|[^\W\d_]+(?:'[^\W\d_]+)*")
-# Measured on the mini's data: a word lasts 0.50 s, the shortest pauses are 0.08 s.
-_SECONDS_PER_WORD = 0.58
-_SECONDS_AROUND = 0.12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +45,12 @@ class Prompt:
                     "or the whole tagged text as one prompt."
                 )
 
-    def tagged(self) -> str:
-        """Return the text that encoders read: all three tags, always in the paper's order."""
-        return " ".join(f"<{tag}>: {getattr(self, part)}".strip() for part, tag in _TAGS.items())
+    def tagged(self, form: PromptForm | None = None) -> str:
+        """Return the text that encoders read, by the form of a checkpoint's config."""
+        form = form or PromptForm()
+        silent = not (self.transcript or form.transcript_if_empty)
+        parts = [part for part in form.order if not (silent and part == "transcript")]
+        return " ".join(f"<{_TAGS[part]}>: {getattr(self, part)}".strip() for part in parts)
 
 
 def parse_prompt(text: str) -> Prompt:
@@ -130,65 +124,3 @@ def normalise_words(text: str) -> list[str]:
         _DIGITS[unicodedata.digit(word)] if word.isdigit() else word
         for word in _WORD.findall(plain)
     ]
-
-
-def estimate_seconds(transcript: str) -> float:
-    """Return about how long the transcript takes to say, in seconds; 0 without words."""
-    words = len(normalise_words(transcript))
-    return words * _SECONDS_PER_WORD + _SECONDS_AROUND if words else 0.0
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """The normalised words that a model was trained on, per part of the prompt."""
-
-    video_words: tuple[str, ...]
-    audio_words: tuple[str, ...]
-    spoken_words: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, list[str]]:
-        """Return plain lists, ready for JSON."""
-        return {field.name: list(getattr(self, field.name)) for field in fields(self)}
-
-    @classmethod
-    def from_dict(cls, data: dict[str, list[str]]) -> "Vocabulary":
-        """Read what `to_dict` returned; JoVAError when a list is missing or unknown."""
-        names = [field.name for field in fields(cls)]
-        if not isinstance(data, dict) or sorted(data) != sorted(names):
-            came = sorted(data) if isinstance(data, dict) else type(data).__name__
-            raise JoVAError(f"The vocabulary holds {came}; it must hold {names}.")
-        return cls(**{name: tuple(str(word) for word in data[name]) for name in names})
-
-    def allowed(self, part: str) -> tuple[str, ...]:
-        """Return the words of one prompt part ("video_caption", "audio_caption", "transcript")."""
-        lists = (self.video_words, self.audio_words, self.spoken_words)
-        return dict(zip(_TAGS, lists, strict=True))[part]
-
-    def unknown(self, prompt: Prompt) -> dict[str, list[str]]:
-        """Return the unknown words by part, each once; parts without any are absent."""
-        found = {}
-        for part in _TAGS:
-            known = set(self.allowed(part))
-            words = [word for word in normalise_words(getattr(prompt, part)) if word not in known]
-            if words:
-                found[part] = list(dict.fromkeys(words))
-        return found
-
-
-def describe_unknown(prompt: Prompt, vocabulary: Vocabulary) -> str:
-    """Return one sentence per part that names each unknown word and the allowed list, else ""."""
-    sentences = []
-    for part, words in vocabulary.unknown(prompt).items():
-        allowed = vocabulary.allowed(part)
-        named = ", ".join(_with_suggestion(word, allowed) for word in words)
-        sentences.append(
-            f"The model was not trained on {named} in the {_PART_NAMES[part]} and "
-            f"{_UNKNOWN[part]}; it knows: {', '.join(allowed)}."
-        )
-    return " ".join(sentences)
-
-
-def _with_suggestion(word: str, allowed: tuple[str, ...]) -> str:
-    """Return the word in quotes, with the nearest allowed word if there is one."""
-    close = get_close_matches(word, allowed, n=1, cutoff=0.7)
-    return f"{word!r} (did you mean {close[0]!r}?)" if close else repr(word)

@@ -11,7 +11,8 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from .config import JoVAConfig, JoVAError
+from .config import JoVAConfig
+from .errors import JoVAError
 
 
 @dataclass(frozen=True, kw_only=True)

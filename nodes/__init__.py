@@ -2,7 +2,7 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from ._comfy import add_routes
+from ._comfy.routes import add_routes
 from .latent import JoVAEmptyLatent, JoVALength, JoVATask
 from .load import JoVALoadCodecs, JoVALoadModel, JoVALoadTextEncoder
 from .mouth import JoVAMouthMask

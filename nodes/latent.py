@@ -4,7 +4,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from . import _comfy
+from ._comfy import latent as adapter
 
 
 class JoVALength(io.ComfyNode):
@@ -68,7 +68,7 @@ class JoVALength(io.ComfyNode):
         film: Any = None,
         film_fps: float = 0.0,
     ) -> io.NodeOutput:
-        length = _comfy.plan_length(model, seconds, audio, film, film_fps)
+        length = adapter.plan_length(model, seconds, audio, film, film_fps)
         return io.NodeOutput(*length.outputs())
 
 
@@ -124,8 +124,7 @@ class JoVAEmptyLatent(io.ComfyNode):
     def execute(
         cls, model: Any, frames: int, width: int, height: int, batch_size: int
     ) -> io.NodeOutput:
-        config = _comfy.model_config(model)
-        return io.NodeOutput(_comfy.empty_latent(config, frames, width, height, batch_size))
+        return io.NodeOutput(adapter.empty_latent(model, frames, width, height, batch_size))
 
 
 class JoVATask(io.ComfyNode):
@@ -181,11 +180,5 @@ class JoVATask(io.ComfyNode):
         video_vae: Any = None,
         film_fps: float = 0.0,
     ) -> io.NodeOutput:
-        config = _comfy.model_config(model)
-        if given == "audio":
-            sound = _comfy.required("audio", audio=audio, audio_vae=audio_vae)
-            return io.NodeOutput(_comfy.give_audio(config, latent, sound[1], sound[0]))
-        if given == "video":
-            pictures, vae = _comfy.required("video", film=film, video_vae=video_vae)
-            return io.NodeOutput(_comfy.give_film(config, latent, vae, pictures, film_fps))
-        return io.NodeOutput(latent)
+        inputs = {"audio": audio, "audio_vae": audio_vae, "film": film, "video_vae": video_vae}
+        return io.NodeOutput(adapter.give_task(model, latent, given, **inputs, film_fps=film_fps))

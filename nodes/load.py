@@ -4,10 +4,10 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..jova_core.config import PRESETS
-from . import _comfy
+from ._comfy import files
+from ._comfy import load as adapter
 
-_NONE, _FROM_FILE = "none", "from the file"
+_NONE = "none"
 
 
 class JoVALoadModel(io.ComfyNode):
@@ -25,19 +25,19 @@ class JoVALoadModel(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "checkpoint",
-                    options=_comfy.model_files("diffusion_models"),
+                    options=files.model_files("diffusion_models"),
                     tooltip="The bundled mini, or a JoVA checkpoint from models/diffusion_models.",
                 ),
                 io.Combo.Input(
                     "weight_dtype",
-                    options=list(_comfy.WEIGHT_DTYPES),
+                    options=list(adapter.WEIGHT_DTYPES),
                     advanced=True,
                     tooltip="How weights are kept in memory. default: as ComfyUI finds best. fp8 "
                     "halves the memory of bf16 at some cost in quality.",
                 ),
                 io.Combo.Input(
                     "preset",
-                    options=[_FROM_FILE, *PRESETS],
+                    options=list(adapter.PRESET_NAMES),
                     advanced=True,
                     tooltip="Only for a file that lost its metadata, as core's save and merge "
                     "nodes write them: the shape and rates of the model.",
@@ -48,9 +48,7 @@ class JoVALoadModel(io.ComfyNode):
 
     @classmethod
     def execute(cls, checkpoint: str, weight_dtype: str, preset: str) -> io.NodeOutput:
-        path = _comfy.chosen_path("diffusion_models", checkpoint)
-        named = None if preset == _FROM_FILE else preset
-        return io.NodeOutput(_comfy.load_model(path, weight_dtype, named))
+        return io.NodeOutput(adapter.load_model(checkpoint, weight_dtype, preset))
 
 
 class JoVALoadTextEncoder(io.ComfyNode):
@@ -68,7 +66,7 @@ class JoVALoadTextEncoder(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "encoder_1",
-                    options=[_comfy.BUNDLED],
+                    options=[files.BUNDLED],
                     tooltip="The first text encoder that the checkpoint was trained with.",
                 ),
                 io.Combo.Input(
@@ -88,7 +86,7 @@ class JoVALoadTextEncoder(io.ComfyNode):
 
     @classmethod
     def execute(cls, encoder_1: str, encoder_2: str, model: Any = None) -> io.NodeOutput:  # noqa: ARG003
-        return io.NodeOutput(_comfy.load_text_encoder(model))
+        return io.NodeOutput(adapter.load_text_encoder(model))
 
 
 class JoVALoadCodecs(io.ComfyNode):
@@ -105,7 +103,7 @@ class JoVALoadCodecs(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "codecs",
-                    options=_comfy.model_files("vae"),
+                    options=files.model_files("vae"),
                     tooltip="The codecs of JoVA-mini, or a JoVA codec file from models/vae.",
                 ),
             ],
@@ -117,4 +115,4 @@ class JoVALoadCodecs(io.ComfyNode):
 
     @classmethod
     def execute(cls, codecs: str) -> io.NodeOutput:
-        return io.NodeOutput(*_comfy.load_codec_vaes(_comfy.chosen_path("vae", codecs)))
+        return io.NodeOutput(*adapter.load_codecs(codecs))

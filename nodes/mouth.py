@@ -4,8 +4,7 @@ from typing import Any
 
 from comfy_api.latest import io, ui
 
-from ..jova_core.mouth.faces import MOST_FACES
-from . import _comfy
+from ._comfy import mouth as adapter
 
 
 class JoVAMouthMask(io.ComfyNode):
@@ -27,7 +26,7 @@ class JoVAMouthMask(io.ComfyNode):
                     "faces",
                     default=1,
                     min=1,
-                    max=MOST_FACES,
+                    max=adapter.MOST_FACES,
                     tooltip="How many faces of a frame are looked for; the clearest come first.",
                 ),
                 io.Float.Input(
@@ -89,5 +88,5 @@ class JoVAMouthMask(io.ComfyNode):
         frames_per_latent: int = 4,
         pixels_per_latent: int = 8,
     ) -> io.NodeOutput:
-        found = _comfy.mouth_masks(image, faces, pad, frames_per_latent, pixels_per_latent)
+        found = adapter.mouth_masks(image, faces, pad, frames_per_latent, pixels_per_latent)
         return io.NodeOutput(*found.outputs(), ui=ui.PreviewText(found.report))

@@ -4,8 +4,7 @@ from typing import Any
 
 from comfy_api.latest import io, ui
 
-from ..jova_core.prompt import Prompt
-from . import _comfy
+from ._comfy import prompt as adapter
 
 
 class JoVAPrompt(io.ComfyNode):
@@ -67,12 +66,15 @@ class JoVAPrompt(io.ComfyNode):
         transcript: str,
         seconds: float | None = None,
     ) -> io.NodeOutput:
-        prompt = Prompt(
-            video_caption=video_caption, audio_caption=audio_caption, transcript=transcript
+        found = adapter.encode_prompt(
+            clip,
+            seconds,
+            video_caption=video_caption,
+            audio_caption=audio_caption,
+            transcript=transcript,
         )
-        positive, negative = _comfy.encode_prompts(clip, [prompt, Prompt()])
-        shown = "\n\n".join([prompt.tagged(), *_comfy.prompt_remarks(clip, prompt, seconds)])
-        return io.NodeOutput(positive, negative, prompt.tagged(), ui=ui.PreviewText(shown))
+        shown = ui.PreviewText(found.shown)
+        return io.NodeOutput(found.positive, found.negative, found.text, ui=shown)
 
 
 class JoVAReferenceImage(io.ComfyNode):
@@ -105,6 +107,6 @@ class JoVAReferenceImage(io.ComfyNode):
     def execute(
         cls, positive: Any, negative: Any, latent: dict[str, Any], video_vae: Any, image: Any
     ) -> io.NodeOutput:
-        given, known = _comfy.give_first_frame(latent, video_vae, image)
-        told = [_comfy.add_picture(part, known) for part in (positive, negative)]
-        return io.NodeOutput(*told, given)
+        given, known = adapter.give_first_frame(latent, video_vae, image)
+        both = [adapter.add_picture(part, known) for part in (positive, negative)]
+        return io.NodeOutput(*both, given)

@@ -4,7 +4,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from . import _comfy
+from ._comfy import sample as adapter
 
 
 class JoVASampler(io.ComfyNode):
@@ -54,13 +54,13 @@ class JoVASampler(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "sampler_name",
-                    options=_comfy.sampler_names(),
+                    options=adapter.sampler_names(),
                     default="euler",
                     tooltip="ComfyUI's samplers. euler is what the figures were measured with.",
                 ),
                 io.Combo.Input(
                     "scheduler",
-                    options=_comfy.scheduler_names(),
+                    options=adapter.scheduler_names(),
                     default="simple",
                     tooltip="At which noise levels sampling stops.",
                 ),
@@ -89,5 +89,5 @@ class JoVASampler(io.ComfyNode):
     def execute(
         cls, model: Any, positive: Any, negative: Any, latent: dict[str, Any], **choice: Any
     ) -> io.NodeOutput:
-        chosen = _comfy.SamplerChoice(**choice)
-        return io.NodeOutput(_comfy.sample(model, positive, negative, latent, chosen))
+        chosen = adapter.SamplerChoice(**choice)
+        return io.NodeOutput(adapter.sample(model, positive, negative, latent, chosen))

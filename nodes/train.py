@@ -4,7 +4,9 @@ from typing import Any
 
 from comfy_api.latest import io, ui
 
-from . import _comfy
+from ._comfy import files
+from ._comfy import train as adapter
+from ._comfy.ui import ReportUI
 
 _Dataset = io.Custom("JOVA_DATASET")
 _LoRA, _Losses = io.Custom("LORA_MODEL"), io.Custom("LOSS_MAP")
@@ -27,7 +29,7 @@ class JoVAEncodeDataset(io.ComfyNode):
                 io.Model.Input("model", tooltip="The JoVA that will be trained."),
                 io.Combo.Input(
                     "source",
-                    options=_comfy.clip_sources(),
+                    options=adapter.clip_sources(),
                     tooltip="A folder in ComfyUI's input folder with videos and a .txt prompt of "
                     "the same name beside each, or a .jsonl list there.",
                 ),
@@ -39,7 +41,7 @@ class JoVAEncodeDataset(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "codecs",
-                    options=_comfy.model_files("vae"),
+                    options=files.model_files("vae"),
                     advanced=True,
                     tooltip="The codecs that the model was trained with.",
                 ),
@@ -81,13 +83,13 @@ class JoVAEncodeDataset(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, source: str, **_: Any) -> str:
-        return _comfy.source_state(source)
+        return adapter.source_state(source)
 
     @classmethod
     def execute(
         cls, model: Any, source: str, name: str, codecs: str, **rules: float
     ) -> io.NodeOutput:
-        made = _comfy.encode_dataset(model, source, name, codecs, rules)
+        made = adapter.encode_dataset(model, source, name, codecs, rules)
         return io.NodeOutput(str(made.folder), made.report, ui=ui.PreviewText(made.report))
 
 
@@ -129,8 +131,8 @@ class JoVATrainLoRA(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: Any, dataset: str, **choice: Any) -> io.NodeOutput:
-        done = _comfy.train_lora(model, dataset, _comfy.TrainChoice(**choice))
-        shown = _comfy.ReportUI(done.report, done.curve, cls)
+        done = adapter.train_lora(model, dataset, adapter.TrainChoice(**choice))
+        shown = ReportUI(done.report, done.curve, cls)
         return io.NodeOutput(done.tensors, {"loss": done.losses}, done.steps, done.curve, ui=shown)
 
 

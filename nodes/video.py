@@ -4,9 +4,9 @@ from typing import Any
 
 from comfy_api.latest import InputImpl, io
 
-from ..jova_core.media import recipe_names
-from ..jova_core.samples import sample_names
-from . import _comfy
+from ._comfy import media
+from ._comfy import video as adapter
+from ._comfy.ui import ReportUI, SavedClipUI
 
 
 class JoVADecode(io.ComfyNode):
@@ -44,8 +44,7 @@ class JoVADecode(io.ComfyNode):
     def execute(
         cls, model: Any, latent: dict[str, Any], video_vae: Any = None, audio_vae: Any = None
     ) -> io.NodeOutput:
-        config = _comfy.model_config(model)
-        return io.NodeOutput(*_comfy.decode(config, latent, video_vae, audio_vae))
+        return io.NodeOutput(*adapter.decode(model, latent, video_vae, audio_vae))
 
 
 class JoVASaveVideo(io.ComfyNode):
@@ -78,7 +77,7 @@ class JoVASaveVideo(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "recipe",
-                    options=list(recipe_names()),
+                    options=list(media.recipe_names()),
                     default="mp4",
                     tooltip="mp4 plays everywhere. h265_10bit and prores are for editing, "
                     "mkv_lossless keeps every pixel, gif has no sound.",
@@ -108,7 +107,7 @@ class JoVASaveVideo(io.ComfyNode):
         scale: int,
         audio: Any = None,
     ) -> io.NodeOutput:
-        saved = _comfy.save_clip(
+        saved = media.save_clip(
             images,
             audio,
             fps=fps,
@@ -118,7 +117,7 @@ class JoVASaveVideo(io.ComfyNode):
             tags={"prompt": cls.hidden.prompt, **(cls.hidden.extra_pnginfo or {})},
         )
         video = InputImpl.VideoFromFile(str(saved.clip.path))
-        return io.NodeOutput(video, ui=_comfy.SavedClipUI(saved))
+        return io.NodeOutput(video, ui=SavedClipUI(saved))
 
 
 class JoVASampleMedia(io.ComfyNode):
@@ -134,7 +133,9 @@ class JoVASampleMedia(io.ComfyNode):
             "Image, Load Audio or Load Video.",
             search_aliases=["jova", "example", "load image", "load audio"],
             inputs=[
-                io.Combo.Input("character", options=list(sample_names()), tooltip="Who it is."),
+                io.Combo.Input(
+                    "character", options=list(adapter.sample_names()), tooltip="Who it is."
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="portrait", tooltip="One picture."),
@@ -146,7 +147,7 @@ class JoVASampleMedia(io.ComfyNode):
 
     @classmethod
     def execute(cls, character: str) -> io.NodeOutput:
-        return io.NodeOutput(*_comfy.sample_media(character))
+        return io.NodeOutput(*adapter.sample_media(character))
 
 
 class JoVASyncReport(io.ComfyNode):
@@ -187,5 +188,5 @@ class JoVASyncReport(io.ComfyNode):
 
     @classmethod
     def execute(cls, images: Any, audio: Any, fps: float) -> io.NodeOutput:
-        table, offset, plot = _comfy.sync_report(images, audio, fps)
-        return io.NodeOutput(table, offset, plot, ui=_comfy.ReportUI(table, plot, cls))
+        table, offset, plot = adapter.sync_report(images, audio, fps)
+        return io.NodeOutput(table, offset, plot, ui=ReportUI(table, plot, cls))

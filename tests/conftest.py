@@ -1,5 +1,6 @@
 """What several test files share: one thread, no deadline, and small random networks."""
 
+import importlib.util
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +9,11 @@ import pytest
 import torch
 from hypothesis import settings
 
-from jova_core.config import PRESETS, JoVAConfig, TextEncoderSpec
+from jova_core.config import JoVAConfig, TextEncoderSpec
 from jova_core.latents import AVLatents, Conditioning
-from jova_core.model.jova import JoVA, initialise
+from jova_core.model.jova import JoVA
+from jova_core.presets import PRESETS
+from jova_core.training.initialise import initialise
 
 # Shared CI machines stall at random, so hypothesis may not judge by the clock.
 settings.register_profile("jova", deadline=None, derandomize="CI" in os.environ)
@@ -85,6 +88,16 @@ def inputs():
         return x, times[0], times[1], conditioning
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """A tiny run's module, tests/training/test_training.py: CONFIG, SETTINGS, make_data, run."""
+    path = Path(__file__).parent / "training" / "test_training.py"
+    spec = importlib.util.spec_from_file_location("tiny_run", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

@@ -15,13 +15,40 @@ ROOT = Path(__file__).parents[1]
 CORE = ROOT / "jova_core"
 FILES = sorted(CORE.rglob("*.py"))
 IDS = [str(path.relative_to(CORE)) for path in FILES]
+NODES = ROOT / "nodes"
+NODE_FILES = sorted(NODES.rglob("*.py"))
+NODE_IDS = [str(path.relative_to(ROOT)) for path in NODE_FILES]
 
 # A file imports from lower ranks and from its own package only.
 ORDER = [
-    *("config", "timeline", "latents", "prompt", "files"),
-    *("kernels", "model", "flow", "codecs", "media", "samples", "mouth", "minidata", "quality"),
-    *("pipeline", "training", "commands", "__main__"),
+    *("errors", "fields", "config", "presets", "timeline", "latents", "prompt", "vocabulary"),
+    *("files", "chart", "codecs"),
+    *(
+        "kernels",
+        "model",
+        "flow",
+        "media",
+        "mouth",
+        "given",
+        "pipeline",
+        "decoding",
+        "sync",
+        "training",
+    ),
+    *("mini", "commands", "bench", "__main__"),
 ]
+# What a newcomer reads to have read JoVA; code lines only, docstrings and comments not counted.
+READING_PATH = [
+    *("config.py", "timeline.py", "latents.py", "prompt.py", "kernels/reference.py"),
+    *("model/block.py", "model/joint.py", "model/jova.py", "model/layers.py"),
+    *("model/patches.py", "model/rope.py"),
+    *("flow/cache.py", "flow/guidance.py", "flow/path.py", "flow/schedule.py", "flow/solvers.py"),
+    "model/streams.py",
+    "pipeline.py",
+]
+MAX_READING_PATH = 1200
+# Where the mini may be named: its own wing and what drives or measures it.
+MINI_PLACES = ("mini", "commands", "bench")
 HEAVY = {"mediapipe", "soundfile", "imageio_ffmpeg", "PIL", "scipy"}
 COMFY = {"comfy", "comfy_api", "comfy_extras", "comfy_execution", "folder_paths", "server", "nodes"}
 MAX_LINES, MAX_FUNCTION, MAX_TRAINING_LOOP = 400, 50, 120
@@ -94,6 +121,72 @@ def test_layers_that_never_meet():
         assert not used & never, f"{layer} imports {sorted(used & never)}"
 
 
+def _code_lines(path):
+    """Lines of a file that hold code: no blank ones, comments or docstrings."""
+    source, tree = path.read_text(encoding="utf-8"), _tree(path)
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    strings = [
+        node.body[0]
+        for node in ast.walk(tree)
+        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None
+    ]
+    left_out = {n for string in strings for n in range(string.lineno, string.end_lineno + 1)}
+    return sum(
+        bool(line.strip()) and not line.lstrip().startswith("#") and number not in left_out
+        for number, line in enumerate(source.splitlines(), 1)
+    )
+
+
+def test_the_reading_path_is_short():
+    lines = {name: _code_lines(CORE / name) for name in READING_PATH}
+    assert sum(lines.values()) <= MAX_READING_PATH, lines
+
+
+def _names(path):
+    """Every name that a file defines or uses."""
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name
+        elif isinstance(node, ast.alias):
+            yield from (node.name, node.asname or "")
+
+
+@pytest.mark.parametrize("path", [*FILES, *NODE_FILES], ids=[*IDS, *NODE_IDS])
+def test_only_the_mini_knows_the_mini(path):
+    mini = NODES / "_comfy" / "mini.py"
+    if path == mini or (path in FILES and _layer(path) in MINI_PLACES):
+        return
+    assert not [name for name in _names(path) if "Mini" in name]
+    if path in NODE_FILES:
+        modules = {n.module or "" for n in ast.walk(_tree(path)) if isinstance(n, ast.ImportFrom)}
+        assert not [name for name in modules if name.startswith("jova_core.mini")]
+
+
+@pytest.mark.parametrize("path", NODE_FILES, ids=NODE_IDS)
+def test_nodes_are_a_schema_and_the_adapter_does_the_rest(path):
+    """Nodes import `_comfy` and ComfyUI's schema; only `_comfy` imports the core and ComfyUI."""
+    inside = path.parent != NODES
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            core = (node.module or "").startswith("jova_core")
+            assert inside or not core, f"{path.name} imports the core; go through _comfy"
+        elif isinstance(node, ast.ImportFrom) and not inside:
+            allowed = {"typing", "comfy_api.latest", "collections.abc"}
+            assert node.module in allowed, f"{path.name} imports {node.module}"
+        elif isinstance(node, ast.Import) and not inside:
+            raise AssertionError(f"{path.name} imports {node.names[0].name}")
+
+
+def test_each_node_file_has_one_adapter_file():
+    nodes = {path.stem for path in NODE_FILES if path.parent == NODES} - {"__init__"}
+    adapters = {path.stem for path in NODE_FILES if path.parent != NODES}
+    assert nodes <= adapters, sorted(nodes - adapters)
+
+
 @pytest.mark.parametrize("path", FILES, ids=IDS)
 def test_the_core_knows_no_comfyui_and_imports_itself_relatively(path):
     _, outside = _imports(path)
@@ -104,7 +197,7 @@ def test_the_core_knows_no_comfyui_and_imports_itself_relatively(path):
 def test_files_and_functions_stay_small(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
     for names, node in _functions(path):
-        loop = _layer(path) == "training" and names[-1].lstrip("_").startswith("train")
+        loop = _layer(path) in ("training", "mini") and names[-1].lstrip("_").startswith("train")
         length = node.end_lineno - node.lineno + 1
         limit = MAX_TRAINING_LOOP if loop else MAX_FUNCTION
         assert length <= limit, f"{'.'.join(names)} has {length} lines"

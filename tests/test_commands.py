@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from jova_core.__main__ import main
 from jova_core.media import probe, read_audio, read_image, write_clip
-from jova_core.pipeline import MINI, MINI_CODECS
+from jova_core.mini import MINI, MINI_CODECS
 
 pytestmark = pytest.mark.skipif(not MINI.exists(), reason="the bundled JoVA-mini is missing")
 PROMPT = 'a tan face with red hair in a blue shirt on a white background says "hello"'
@@ -289,7 +289,7 @@ def test_eval_tries_its_settings_before_the_work(tmp_path, capsys):
     ],
 )
 def test_bench_names_its_phases(capsys, monkeypatch, what, names):
-    monkeypatch.setattr("jova_core.commands.bench_decode.LENGTHS", (1,))
+    monkeypatch.setattr("jova_core.bench.decode.LENGTHS", (1,))
     command = ["bench", what, "--steps", "1", "--repeat", "1", "--seconds", "0.5", "--json"]
     assert main(command) == 0
     figures = json.loads(capsys.readouterr().out)

@@ -9,9 +9,9 @@ from safetensors.torch import load_file
 from jova_core.__main__ import main
 from jova_core.commands import evaluate
 from jova_core.media import probe
-from jova_core.minidata.dataset import load_dataset
-from jova_core.pipeline import MINI, MINI_CODECS
-from jova_core.quality.judges import train_judges
+from jova_core.mini import MINI, MINI_CODECS
+from jova_core.mini.data.dataset import load_dataset
+from jova_core.mini.evaluation.judges import train_judges
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed"),

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from jova_core.config import JoVAError
-from jova_core.pipeline import SampleSettings, load_pipeline, sample
+from jova_core.errors import JoVAError
+from jova_core.mini import load_pipeline
+from jova_core.pipeline import SampleSettings, sample
 from jova_core.prompt import Prompt
 
 PROMPT = Prompt(video_caption="a tan face", transcript="hello")

@@ -4,7 +4,7 @@ import pytest
 
 from jova_core.__main__ import main
 from jova_core.commands.settings_file import expand
-from jova_core.config import JoVAError
+from jova_core.errors import JoVAError
 
 
 def test_a_file_stands_for_its_options(tmp_path):

@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from jova_core.codecs.pixels import to_frames
-from jova_core.commands import bench_decode
-from jova_core.config import JoVAError
+from jova_core.bench import decode as bench_decode
+from jova_core.decoding import decode, decode_stream
+from jova_core.errors import JoVAError
 from jova_core.kernels import fast_fp32
 from jova_core.latents import AVLatents, denormalise
-from jova_core.pipeline import decode, decode_stream, load_pipeline
+from jova_core.media.pixels import to_frames
+from jova_core.mini import load_pipeline
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from ..config import JoVAError
+from ..errors import JoVAError
 from ..files import check_target
-from ..training.codecs import (
+from ..mini.codecs.train import (
     train_audio_codec,
     train_video_codec,
     tune_video_decoder,

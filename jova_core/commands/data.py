@@ -2,23 +2,26 @@
 
 import os
 from argparse import ArgumentParser, Namespace
+from functools import partial
 from pathlib import Path
 
-from ..codecs.checkpoint import load_codecs
-from ..minidata.dataset import load_dataset, make_mini
+from ..mini import MINI, MINI_CODECS
+from ..mini.codecs.checkpoint import load_codecs
+from ..mini.data.dataset import load_dataset, make_mini
+from ..mini.data.source import RenderedSource
 from ..model.checkpoint import load_jova
-from ..mouth.cache import cache_masks
-from ..mouth.landmarks import find_landmarker
-from ..pipeline import MINI, MINI_CODECS
-from ..training.data import MASKS, encode_dataset
-from ..training.encode import EncodeRules, encode_clips
+from ..training.encode import MouthRules, encode_clips
+from ..training.files_source import EncodeRules, FileSource
 from ..training.manifest import read_manifest
 from .console import Bar, note, result
 
 _RULES = {
-    "min_seconds": "shorter clips are refused",
-    "max_seconds": "of longer ones the beginning is used",
-    "min_face_share": "of the frames in which a face is found; clips with less are refused",
+    "min_seconds": (EncodeRules.min_seconds, "shorter clips are refused"),
+    "max_seconds": (EncodeRules.max_seconds, "of longer ones the beginning is used"),
+    "min_face_share": (
+        MouthRules.min_share,
+        "of the frames in which a face is found; clips with less are refused",
+    ),
 }
 
 
@@ -35,13 +38,13 @@ def add_options(parser: ArgumentParser) -> None:
     encode = actions.add_parser("encode", help="latents by the codecs, mouth masks by MediaPipe")
     words = "what make-mini wrote, a JSONL of clips, or a folder of videos with .txt prompts"
     encode.add_argument("folder", type=Path, help=words)
-    encode.add_argument("--out", type=Path, help="for clips of yours (default: FOLDER_encoded)")
+    encode.add_argument(
+        "--out", type=Path, help="default: FOLDER_encoded; for what make-mini wrote, FOLDER"
+    )
     encode.add_argument("--checkpoint", type=Path, default=MINI, help="whose rates and size to use")
     encode.add_argument("--codecs", type=Path, default=MINI_CODECS)
     encode.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    rules = EncodeRules()
-    for name, words in _RULES.items():
-        default = getattr(rules, name)
+    for name, (default, words) in _RULES.items():
         text = f"{words} (default {default:g})"
         encode.add_argument(f"--{name.replace('_', '-')}", type=float, default=default, help=text)
 
@@ -61,38 +64,32 @@ def run(options: Namespace) -> None:
             )
         result(f"{options.folder}: {len(dataset.clips)} clips")
         return
-    if options.folder.is_file() or not (options.folder / "dataset.json").exists():
-        _encode_own(options)
-        return
-    dataset, codecs = load_dataset(options.folder), load_codecs(options.codecs)
-    # What the second half needs is looked for before the first.
-    find_landmarker()
-    with Bar("encode", "clip") as progress:
-        encode_dataset(dataset, codecs, progress=progress)
-    with Bar("mouths", "clip") as progress:
-        cache_masks(dataset, options.folder / MASKS, workers=options.workers, progress=progress)
-    result(f"{options.folder}: latents and mouth masks of {len(dataset.clips)} clips")
+    _encode(options)
 
 
-def _encode_own(options: Namespace) -> None:
-    """Encode a user's clips and say of each refused one why."""
-    rules = EncodeRules(**{name: getattr(options, name) for name in _RULES})
-    entries = read_manifest(options.folder)
-    out = options.out or options.folder.with_name(f"{options.folder.stem}_encoded")
-    config = load_jova(options.checkpoint).config
+def _encode(options: Namespace) -> None:
+    """Encode what was rendered, or a user's clips, and give the reason for each refused one."""
+    rendered = (options.folder / "dataset.json").is_file()
+    if rendered:
+        source, out = RenderedSource(load_dataset(options.folder)), options.folder
+    else:
+        rules = EncodeRules(min_seconds=options.min_seconds, max_seconds=options.max_seconds)
+        source = FileSource(read_manifest(options.folder), rules)
+        out = options.folder.with_name(f"{options.folder.stem}_encoded")
+    out = options.out or out
     with Bar("encode", "clip") as progress:
         outcomes = encode_clips(
-            entries,
+            source,
             out,
-            config,
-            options.codecs,
-            rules=rules,
+            load_jova(options.checkpoint).config,
+            partial(load_codecs, options.codecs),
+            mouths=MouthRules(min_share=options.min_face_share),
             workers=options.workers,
             progress=progress,
         )
     for outcome in outcomes:
-        words = (outcome.reason and f"refused: {outcome.reason}", *outcome.notes)
-        if any(words):
-            note(f"{outcome.source}: {'; '.join(filter(None, words))}")
-    made = sum(outcome.clip is not None for outcome in outcomes)
-    result(f"{out}: {made} clips encoded, {len(outcomes) - made} refused")
+        remarks = (outcome.reason and f"refused: {outcome.reason}", *outcome.notes)
+        if any(remarks):
+            note(f"{outcome.source}: {'; '.join(filter(None, remarks))}")
+    encoded = sum(outcome.clip is not None for outcome in outcomes)
+    result(f"{out}: {encoded} clips encoded, {len(outcomes) - encoded} refused")

@@ -9,29 +9,24 @@ from typing import Any
 
 from torch import Tensor
 
-from ..config import JoVAError
-from ..files import check_target, staged
+from ..decoding import Clip, generate
+from ..errors import JoVAError
+from ..files import atomic_write, check_target
 from ..flow.schedule import simple_sigmas
-from ..minidata.dataset import Dataset, load_dataset
+from ..given import Given
+from ..mini import MINI_CODECS, load_pipeline
+from ..mini.codecs.train import evaluate_codecs
+from ..mini.data.dataset import Dataset, load_dataset
+from ..mini.evaluation.cases import clip_cases, read_cases
+from ..mini.evaluation.evaluate import evaluate, words_figures
+from ..mini.evaluation.judges import Judges, judges_for
+from ..mini.evaluation.table import format_table
+from ..mini.evaluation.tasks import evaluate_tasks
 from ..mouth.landmarks import LipDetector, find_landmarker
-from ..pipeline import (
-    MINI_CODECS,
-    Clip,
-    Given,
-    JoVAPipeline,
-    SampleSettings,
-    generate,
-    load_pipeline,
-)
+from ..pipeline import JoVAPipeline, SampleSettings
 from ..prompt import Prompt
-from ..quality.cases import clip_cases, read_cases
-from ..quality.evaluate import evaluate, words_figures
-from ..quality.judges import Judges, judges_for
-from ..quality.table import format_table
-from ..quality.tasks import evaluate_tasks
-from ..training.codecs import evaluate_codecs
 from .console import Bar, note, result
-from .savings import add_savings, savings
+from .sampling_options import add_sampling_options, sampling_options
 
 HELD_OUT_PROMPTS = 60
 
@@ -53,7 +48,7 @@ def add_options(parser: ArgumentParser) -> None:
     add("--solver", default=defaults.solver)
     add("--cfg-video", type=float, default=defaults.cfg_video)
     add("--cfg-audio", type=float, default=defaults.cfg_audio)
-    add_savings(parser)
+    add_sampling_options(parser)
     add("--shift", type=float)
 
 
@@ -101,7 +96,7 @@ def run(options: Namespace) -> None:
         figures |= _tasks(options, pipeline, dataset, judges, base)
     figures |= {"samples": pipeline.notes.get("samples"), "settings": base}
     if options.json is not None:
-        with staged(options.json) as temporary:
+        with atomic_write(options.json) as temporary:
             temporary.write_text(json.dumps(figures, indent=1), encoding="utf-8")
     result(format_table(figures))
 
@@ -136,7 +131,7 @@ def _tasks(
 def _sampling(options: Namespace) -> dict[str, Any]:
     """The options as fields of SampleSettings, tried before the work starts."""
     fields = ("steps", "solver", "cfg_video", "cfg_audio", "shift")
-    chosen = {name: getattr(options, name) for name in fields} | savings(options)
+    chosen = {name: getattr(options, name) for name in fields} | sampling_options(options)
     SampleSettings(**chosen, seed=options.seed)
     simple_sigmas(options.steps, shift=1.0)
     return chosen

@@ -9,8 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..config import JoVAError
+from ..decoding import Decoding, decode_stream
+from ..errors import JoVAError
 from ..files import check_target
+from ..given import Given
 from ..kernels import fast_fp32
 from ..media import (
     MAX_SCALE,
@@ -23,22 +25,14 @@ from ..media import (
     read_video,
     write_clip,
 )
+from ..mini import load_pipeline
 from ..model.lora import load_lora, merge_lora
-from ..pipeline import (
-    MAX_SECONDS,
-    Decoding,
-    Given,
-    JoVAPipeline,
-    SampleSettings,
-    clip_frames,
-    decode_stream,
-    load_pipeline,
-    sample,
-)
-from ..prompt import PARTS, Prompt, describe_unknown, estimate_seconds, parse_prompt
+from ..pipeline import MAX_SECONDS, JoVAPipeline, SampleSettings, clip_frames, sample
+from ..prompt import PARTS, Prompt, parse_prompt
 from ..timeline import Timeline
+from ..vocabulary import describe_length, describe_unknown, estimate_seconds
 from .console import Bar, note, result
-from .savings import add_savings, savings
+from .sampling_options import add_sampling_options, sampling_options
 
 DEFAULT_SECONDS = 2.0
 SILENCE = 1e-3  # RMS below -60 dBFS
@@ -62,7 +56,7 @@ def add_options(parser: ArgumentParser) -> None:
     add("--solver", default=defaults.solver, help="euler or heun")
     add("--cfg-video", type=float, default=defaults.cfg_video, help=f"{defaults.cfg_video:g}")
     add("--cfg-audio", type=float, default=defaults.cfg_audio, help=f"{defaults.cfg_audio:g}")
-    add_savings(parser)
+    add_sampling_options(parser)
     add("--shift", type=float, help="timestep shift; default is the checkpoint's")
     add("--scale", type=int, default=4, help="enlarge for viewing (default 4); not with --video")
     add("--checkpoint", type=Path, help="another JoVA checkpoint than the bundled mini")
@@ -79,7 +73,7 @@ def run(options: Namespace) -> None:
         solver=options.solver,
         cfg_video=options.cfg_video,
         cfg_audio=options.cfg_audio,
-        **savings(options),
+        **sampling_options(options),
         shift=options.shift,
         seed=options.seed,
     )
@@ -161,9 +155,9 @@ def _read_given(
         video = torch.stack([fit_image(f, spec.height, spec.width) for f in material.film])
     material.given = Given(image=image, audio=audio, video=video)
     frames = frames or _needed_frames(options, line, prompt)
-    needed, seconds = estimate_seconds(prompt.transcript), float(line.seconds(frames))
-    if needed > seconds + 0.5 and not _is_image(options):
-        note(f"The words need about {needed:.1f} s; a clip of {seconds:.1f} s cuts them short.")
+    too_long = describe_length(prompt, float(line.seconds(frames)))
+    if too_long and not _is_image(options):
+        note(too_long)
     return material, frames
 
 
@@ -216,7 +210,11 @@ def _write(
         fps=line.fps,
         sample_rate=rate,
         scale=scale,
-        metadata={"prompt": prompt.tagged(), "seed": str(settings.seed), "software": "JoVA"},
+        metadata={
+            "prompt": prompt.tagged(pipeline.config.prompt),
+            "seed": str(settings.seed),
+            "software": "JoVA",
+        },
     )
     for remark in written.notes:
         note(remark)

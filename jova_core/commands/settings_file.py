@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..config import JoVAError
+from ..errors import JoVAError
 from ..files import existing_file
 
 SUFFIXES = (".yaml", ".yml")

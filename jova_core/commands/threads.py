@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 
 import torch
 
-from ..config import JoVAError
+from ..errors import JoVAError
 
 
 def add_threads(parser: ArgumentParser) -> None:

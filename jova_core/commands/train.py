@@ -7,20 +7,23 @@ from typing import get_type_hints
 
 import torch
 
-from ..codecs.checkpoint import load_codecs
-from ..codecs.text import MiniTextEncoder
-from ..config import PRESETS, JoVAConfig, JoVAError
-from ..minidata.vocabulary import published_vocabulary
+from ..codecs import TextEncoder
+from ..config import JoVAConfig
+from ..errors import JoVAError
+from ..mini import MINI, MINI_CODECS
+from ..mini.codecs.checkpoint import load_codecs
+from ..mini.data.vocabulary import published_vocabulary
+from ..mini.evaluation.cases import read_cases
+from ..mini.evaluation.judges import FILE_NAME, load_judges
+from ..mini.text.encoder import MiniTextEncoder
+from ..mini.validate import Validation
 from ..model.checkpoint import load_jova
 from ..model.lora import LAYERS, BranchLoRA, LoRAConfig
 from ..mouth.landmarks import find_landmarker
-from ..pipeline import MINI, MINI_CODECS
-from ..prompt import Vocabulary
-from ..quality.cases import read_cases
-from ..quality.judges import FILE_NAME, load_judges
-from ..training.loop import Watch, deadline, train
+from ..presets import PRESETS
+from ..training.loop import TrainCallback, deadline, train
 from ..training.settings import Tasks, TrainSettings
-from ..training.validate import Validation
+from ..vocabulary import Vocabulary
 from .console import note, result
 from .threads import add_threads, use_threads
 
@@ -32,20 +35,22 @@ _OPTIONS = {
     "optimizer": "adamw, adamw8bit (needs bitsandbytes) or muon",
     "warmup": "steps of linear warm-up",
     "cooldown": "last share of the steps, falling to 0",
-    "ema": "decay of the averaged weights",
+    "ema": "decay of the EMA weights",
     "seed": "of weights, noise and order",
-    "law": "timesteps: mode, logit_normal or uniform",
+    "timestep_sampling": "mode, logit_normal or uniform",
     "shift": "of the timesteps towards noise",
     "mouth_weight": "λ of the mouth-area loss",
     "mouth_form": "weighted or area",
     "video_weight": "of the video loss",
     "audio_weight": "of the audio loss",
-    "audio_alone": "share of steps without pictures, which learn the voice four times as fast",
-    "by_sound": "share of spoken words told by their sounds alone",
+    "audio_alone": "share of steps without pictures, which teach the voice four times as fast",
+    "phonemes_only": "share of spoken words given by their phonemes alone",
     "dtype": "bf16 or fp32; on CPUs without fast bf16 products fp32 is faster",
     "checkpoint_every": "steps between checkpoints",
     "keep_every": "steps between checkpoints kept for a curve; 0 keeps only the last",
 }
+# Options that were called otherwise and are still read under that name.
+_ALIASES = {"timestep_sampling": "--law", "phonemes_only": "--by-sound"}
 # Shares of the samples, in `Tasks`.
 _TASKS = {
     "independent": "with a time of its own for each stream; the rest share one",
@@ -78,7 +83,8 @@ def add_options(parser: ArgumentParser) -> None:
     for name, words in _OPTIONS.items():
         kind = hints[name] if hints[name] in (int, float) else str
         text = f"{words} (default {getattr(defaults, name)})"
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help=text)
+        flags = [f"--{name.replace('_', '-')}", *filter(None, [_ALIASES.get(name)])]
+        parser.add_argument(*flags, dest=name, type=kind, help=text)
 
     for name, words in _TASKS.items():
         text = f"share of the samples {words} (default {getattr(Tasks(), name)})"
@@ -126,26 +132,28 @@ def run(options: Namespace) -> None:
             vocabulary = Vocabulary.from_dict(start.notes["vocabulary"])
     else:
         config = fresh_config(options.preset or "mini", options.codecs)
+    encoders = (MiniTextEncoder.of(config, vocabulary),)
     checkpoint = train(
         options.data,
         options.out,
         config,
         settings,
-        vocabulary,
+        encoders,
+        notes={"vocabulary": vocabulary.to_dict()},
         lora=lora,
         init_from=init_from,
         resume=options.resume,
-        watches=_watches(options, config, settings, vocabulary),
+        callbacks=_callbacks(options, settings, encoders),
     )
     result(str(checkpoint))
 
 
-def _watches(
-    options: Namespace, config: JoVAConfig, settings: TrainSettings, vocabulary: Vocabulary
-) -> list[Watch]:
-    watches = [] if options.minutes is None else [deadline(60 * options.minutes)]
+def _callbacks(
+    options: Namespace, settings: TrainSettings, encoders: tuple[TextEncoder, ...]
+) -> list[TrainCallback]:
+    callbacks = [] if options.minutes is None else [deadline(60 * options.minutes)]
     if options.validate is None:
-        return watches
+        return callbacks
     if options.shard:
         raise JoVAError("--validate needs whole weights in one process; leave out --shard.")
     every = settings.checkpoint_every if options.validate_every is None else options.validate_every
@@ -157,11 +165,11 @@ def _watches(
         cases=read_cases(options.validate),
         every=every,
         codecs=load_codecs(options.codecs or MINI_CODECS),
-        encoder=MiniTextEncoder.of(config, vocabulary),
+        encoders=encoders,
         face_model=find_landmarker(),
         judges=load_judges(judges) if judges.is_file() else None,
     )
-    return [*watches, validation]
+    return [*callbacks, validation]
 
 
 def _lora(options: Namespace) -> LoRAConfig:
@@ -176,10 +184,21 @@ def _lora(options: Namespace) -> LoRAConfig:
 
 
 def fresh_config(preset: str, codecs: Path | None = None) -> JoVAConfig:
-    """A preset with the latent statistics of the codecs. JoVAError for an unknown preset."""
+    """A preset with the latent statistics of the codecs.
+
+    JoVAError for an unknown preset, and for one that was made for other codecs.
+    """
     if preset not in PRESETS:
         raise JoVAError(f"The preset {preset!r} is unknown; allowed are {', '.join(PRESETS)}.")
-    config, stats = PRESETS[preset], load_codecs(codecs or MINI_CODECS).stats
+    config, loaded = PRESETS[preset], load_codecs(codecs or MINI_CODECS)
+    stats = loaded.stats
+    for stream, name in (("video", loaded.video.name), ("audio", loaded.audio.name)):
+        expected = getattr(config, stream).codec
+        if name != expected:
+            raise JoVAError(
+                f"Got the {stream} codec {name}; the preset {preset} expects {expected}, whose "
+                "latents have other statistics: give --codecs of that codec, or another --preset."
+            )
     return replace(
         config,
         video=replace(config.video, mean=_values(stats.video_mean), std=_values(stats.video_std)),

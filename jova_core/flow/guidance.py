@@ -16,6 +16,30 @@ def classifier_free(
     )
 
 
+def projected_velocity(
+    x: AVLatents,
+    cond: AVLatents,
+    uncond: AVLatents,
+    sigma: float,
+    *,
+    video_scale: float,
+    audio_scale: float,
+    threshold: float,
+) -> AVLatents:
+    """`adaptive_projected` of the velocities at x and noise level sigma > 0, stream by stream."""
+
+    def guide(state: Tensor | None, c: Tensor, u: Tensor, scale: float) -> Tensor | None:
+        if state is None:
+            return None
+        x0 = adaptive_projected(state - sigma * c, state - sigma * u, scale, threshold=threshold)
+        return (state - x0) / sigma
+
+    return AVLatents(
+        video=guide(x.video, cond.video, uncond.video, video_scale),
+        audio=guide(x.audio, cond.audio, uncond.audio, audio_scale),
+    )
+
+
 def adaptive_projected(
     cond: Tensor, uncond: Tensor, scale: float, *, threshold: float, eta: float = 0.0
 ) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-TimestepLaw = Literal["mode", "logit_normal", "uniform"]
+TimestepSampling = Literal["mode", "logit_normal", "uniform"]
 
 
 def interpolate(x0: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
@@ -19,15 +19,15 @@ def velocity_target(x0: Tensor, noise: Tensor) -> Tensor:
     return noise - x0
 
 
-def timestep_quantile(u: Tensor, law: TimestepLaw, *, shift: float = 1.0) -> Tensor:
-    """Uniform u in (0, 1) → sigma in (0, 1), denser where the law looks more often.
+def timestep_quantile(u: Tensor, sampling: TimestepSampling, *, shift: float = 1.0) -> Tensor:
+    """Uniform u in (0, 1) → sigma in (0, 1), denser where training looks more often.
 
-    mode: 1 − u − 1.29·(cos²(πu/2) − 1 + u), SD3's heavy-tailed law (arXiv 2403.03206, eq. 20);
+    mode: 1 − u − 1.29·(cos²(πu/2) − 1 + u), SD3's heavy tails (arXiv 2403.03206, eq. 20);
     logit_normal: sigmoid of a standard normal (eq. 19). `shift` > 1 then moves mass towards noise.
     """
-    if law == "mode":
+    if sampling == "mode":
         sigma = 1 - u - 1.29 * (torch.cos(math.pi / 2 * u) ** 2 - 1 + u)
-    elif law == "logit_normal":
+    elif sampling == "logit_normal":
         sigma = torch.sigmoid(torch.special.ndtri(u))
     else:
         sigma = u

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..config import JoVAError
+from ..errors import JoVAError
 from .path import shift_sigma
 
 TABLE = 1000

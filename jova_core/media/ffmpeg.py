@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
-from ..config import JoVAError
+from ..errors import JoVAError
 
 # ffmpeg would also "play" text files, playlists and picture folders: only real media may be opened.
 _DEMUXERS = (

@@ -5,7 +5,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from ..config import JoVAError
+from ..errors import JoVAError
 from .frames import FrameStream
 
 MAX_SCALE = 16

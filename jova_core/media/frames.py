@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..config import JoVAError
+from ..errors import JoVAError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-from ..config import JoVAError
+from ..errors import JoVAError
 from ..files import existing_file
 from .ffmpeg import ffmpeg_reason, input_arguments, run_ffmpeg
 

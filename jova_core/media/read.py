@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..config import JoVAError
+from ..errors import JoVAError
 from ..files import existing_file
 from .ffmpeg import ffmpeg_reason, input_arguments, run_ffmpeg
 from .probe import probe

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from ..config import JoVAError
+from ..errors import JoVAError
 
 _FILE = Path(__file__).with_name("recipes.json")
 _KINDS = {str: "text", bool: "true or false", int: "a whole number", tuple[str, ...]: "texts"}

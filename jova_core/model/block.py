@@ -21,14 +21,13 @@ from ..kernels import (
 )
 from .joint import Joint
 from .layers import FeedForward, joint_linear, joint_mlp, norm_weight
+from .streams import BRANCHES, DUAL
 
 Attend = Callable[[Tensor], Tensor]  # packed qkv `[B, S, 3, H, d]` → `[B, S, dim]`
 RunBlock = Callable[..., Tensor]  # called as `call_block` is
-DUAL_STREAMS = ("audio", "text_a", "text_v", "video")
-SINGLE_STREAMS = ("a", "v")
 
 
-class Stream(nn.Module):
+class SequentialStream(nn.Module):
     """The weights of one stream in a sequential block: modulation, attention and MLP."""
 
     def __init__(self, config: JoVAConfig, *, ops: Any, **kw: Any) -> None:
@@ -122,21 +121,19 @@ def call_block(
 
 def dual_block(config: JoVAConfig, *, ops: Any, **kw: Any) -> Block:
     """Four streams with weights of their own."""
-    streams = {name: Stream(config, ops=ops, **kw) for name in DUAL_STREAMS}
+    streams = {name: SequentialStream(config, ops=ops, **kw) for name in DUAL}
     return Block(streams, config.heads)
 
 
 def single_block(config: JoVAConfig, *, ops: Any, **kw: Any) -> Block:
     """Two streams: [audio, text_a] share weights, [text_v, video] share weights."""
     sequential = config.single_form == "sequential"
-    form, kind = (Stream, Block) if sequential else (ParallelStream, ParallelBlock)
-    return kind({name: form(config, ops=ops, **kw) for name in SINGLE_STREAMS}, config.heads)
+    form, kind = (SequentialStream, Block) if sequential else (ParallelStream, ParallelBlock)
+    return kind({name: form(config, ops=ops, **kw) for name in BRANCHES}, config.heads)
 
 
 def modulation(streams: Sequence[nn.Module], joint: Joint) -> Tensor:
     """Factors of a block side by side, `[B, G, 6·dim]` or `[B, G, 3·dim]`, from the times."""
-    if joint.factors is not None:
-        return joint.factors
     each = [stream.mod(joint.vec[name]) for name, stream in zip(joint.rows, streams, strict=True)]
     return torch.cat(each, dim=1)
 

@@ -9,11 +9,16 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..config import PRESETS, JoVAConfig, JoVAError
-from ..files import read_tensors, staged
+from ..config import JoVAConfig
+from ..errors import JoVAError
+from ..files import atomic_write, read_header, read_tensors
+from ..presets import PRESETS
 from .jova import JoVA
 
 FORMAT = "jova-1"
+CORE_PREFIX = "model.diffusion_model."  # which ComfyUI's save nodes put before every name
+Shapes = dict[str, tuple[int, ...]]
+_KIND = ("checkpoint", "a JoVA checkpoint (.safetensors)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,35 +43,33 @@ def save_jova(
 ) -> None:
     """Write a checkpoint whole or not at all; `notes` must be JSON."""
     metadata = {"format": FORMAT, "config": config.to_json(), "notes": json.dumps(notes)}
-    with staged(Path(path)) as temporary:
+    with atomic_write(Path(path)) as temporary:
         save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata=metadata)
 
 
 def load_jova(path: Path, *, preset: str | None = None) -> Checkpoint:
     """Read a checkpoint; `preset` names the config of a file without metadata.
 
-    Core's save and merge nodes drop metadata. Shapes then tell which presets fit, but rates cannot
-    be guessed, so one has to be named. Raises JoVAError for a missing, truncated or foreign file.
+    ComfyUI's save and merge nodes drop metadata. Shapes then tell which presets match, but rates
+    cannot be guessed, so one has to be named. Raises JoVAError for a missing, truncated or foreign
+    file.
     """
-    tensors, metadata = read_tensors(path, "checkpoint", "a JoVA checkpoint (.safetensors)")
-    config, notes = describe(path, tensors, metadata, preset=preset)
+    config, notes = read_config(path, preset=preset)
+    tensors, _ = read_tensors(path, *_KIND)
     _check_shapes(path, tensors, config)
     return Checkpoint(config=config, tensors=tensors, notes=notes)
 
 
-def describe(
-    path: Path, tensors: dict[str, Tensor], metadata: dict[str, str], *, preset: str | None = None
-) -> tuple[JoVAConfig, dict[str, Any]]:
-    """Config and notes of a file that has been read; errors as in `load_jova`.
-
-    Its tensors may be quantised and are looked at only where the metadata is lost.
-    """
+def read_config(path: Path, *, preset: str | None = None) -> tuple[JoVAConfig, dict[str, Any]]:
+    """Config and notes of a file, without reading a tensor; errors as in `load_jova`."""
+    metadata, shapes = read_header(path, *_KIND)
     if metadata.get("format") == FORMAT:
         return JoVAConfig.from_json(metadata.get("config", "")), _notes(path, metadata)
-    return _config_of(path, tensors, preset), {}
+    names = {name.removeprefix(CORE_PREFIX): shape for name, shape in shapes.items()}
+    return _config_of(path, names, preset), {}
 
 
-def expected_shapes(config: JoVAConfig) -> dict[str, tuple[int, ...]]:
+def expected_shapes(config: JoVAConfig) -> Shapes:
     """Name and shape of every tensor of a checkpoint."""
     with torch.device("meta"):
         return {name: tuple(value.shape) for name, value in JoVA(config).state_dict().items()}
@@ -81,19 +84,20 @@ def _notes(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
         ) from error
 
 
-def _config_of(path: Path, tensors: dict[str, Tensor], preset: str | None) -> JoVAConfig:
+def _config_of(path: Path, shapes: Shapes, preset: str | None) -> JoVAConfig:
     if preset is not None:
         if preset not in PRESETS:
             raise JoVAError(f"The preset {preset!r} is unknown; allowed are {', '.join(PRESETS)}.")
         return PRESETS[preset]
-    shapes = {name: tuple(value.shape) for name, value in tensors.items()}
-    fitting = [name for name, config in PRESETS.items() if expected_shapes(config) == shapes]
-    if fitting:
+    matching = [name for name, config in PRESETS.items() if expected_shapes(config) == shapes]
+    if matching:
         raise JoVAError(
-            f"{path} has lost its metadata, so its rates are unknown; its shapes fit the preset "
-            f"{' or '.join(fitting)}: give `load_jova` the preset's name, or a file with metadata."
+            f"{path} has lost its metadata, so its rates are unknown; its shapes match the preset "
+            f"{' or '.join(matching)}: choose that preset, or give a file with metadata."
         )
-    raise JoVAError(f"{path} is no JoVA checkpoint: its tensors fit no preset; give another file.")
+    raise JoVAError(
+        f"{path} is no JoVA checkpoint: its tensors match no preset; give another file."
+    )
 
 
 def _check_shapes(path: Path, tensors: dict[str, Tensor], config: JoVAConfig) -> None:

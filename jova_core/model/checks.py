@@ -2,7 +2,8 @@
 
 from torch import Tensor
 
-from ..config import JoVAConfig, JoVAError
+from ..config import JoVAConfig
+from ..errors import JoVAError
 from ..latents import AVLatents, Conditioning
 
 

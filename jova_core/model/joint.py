@@ -10,9 +10,7 @@ import torch
 from torch import Tensor
 
 from ..kernels import Layout, Rope
-
-# The streams of single blocks, each of two of the dual blocks' streams.
-PAIRS = {"a": ("audio", "text_a"), "v": ("text_v", "video")}
+from .streams import branch_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +36,6 @@ class Joint:
     rows: how many tokens each stream has, in their order. vec: per stream the SiLU of its time
     embedding `[B, G, dim]`; layout: how tokens share those rows, over all streams.
     rope: cos and sin `[S, head_dim/2]`; position: learned `[S, dim]` or None.
-    factors: modulation `[B, G, 6 or 3 · dim]` of one block, where it need not compute it itself.
     """
 
     rows: dict[str, int]
@@ -46,16 +43,15 @@ class Joint:
     layout: Layout
     rope: Rope
     position: Tensor | None = None
-    factors: Tensor | None = None
 
     def shared(self) -> "Joint":
         """The same for single blocks, whose streams are a branch's own tokens with its text."""
-        present = {name: pair for name, pair in PAIRS.items() if pair[0] in self.rows}
-        return replace(
-            self,
-            rows={name: sum(self.rows[s] for s in pair) for name, pair in present.items()},
-            vec={name: torch.cat([self.vec[s] for s in pair], 1) for name, pair in present.items()},
-        )
+        rows, vec = {}, {}
+        for name, count in self.rows.items():
+            branch = branch_of(name)
+            rows[branch] = rows.get(branch, 0) + count
+            vec.setdefault(branch, []).append(self.vec[name])
+        return replace(self, rows=rows, vec={name: torch.cat(v, 1) for name, v in vec.items()})
 
 
 def join(segments: Sequence[Segment]) -> tuple[Tensor, Joint]:

@@ -31,6 +31,7 @@ from .joint import Segment, join
 from .layers import OutputHead, TextEmbed, VectorEmbed, timestep_features
 from .patches import audio_latent, audio_tokens, video_latent, video_tokens
 from .rope import audio_positions, audio_rope, still, video_rope
+from .streams import MODALITY
 
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -203,7 +204,7 @@ class JoVA(nn.Module):
         texts = entry.text.shape[1]
         rope, position = self._positions(name, grid, entry.tokens.device)
         own = Segment(
-            name={"a": "audio", "v": "video"}[name],
+            name=MODALITY[name],
             tokens=entry.tokens,
             vec=entry.vec[:, 1:],
             layout=(groups, count // groups),
@@ -269,22 +270,3 @@ def _attend(
     if attend is attention:
         return joint_attention(qkv, plan)
     return planned_attention(*split_heads(qkv), plan=plan, attend=attend, exact=exact)
-
-
-def initialise(model: JoVA, seed: int) -> None:
-    """Xavier weights, zero biases, zero modulation gates and heads (adaLN-Zero, DiT).
-
-    Every block starts as the identity and the whole network as the velocity 0.
-    """
-    generator = torch.Generator("cpu").manual_seed(seed)
-    for module in model.modules():
-        if isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight, generator=generator)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=0.02, generator=generator)
-    for name, module in model.named_modules():
-        if name.endswith((".mod", ".final.linear")):
-            nn.init.zeros_(module.weight)
-            nn.init.zeros_(module.bias)

@@ -13,14 +13,13 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..config import JoVAError
-from ..files import read_tensors, staged
+from ..errors import JoVAError
+from ..files import atomic_write, read_tensors
+from .streams import MODALITY, branch_of
 
 FORMAT = "jova-lora-1"
 PREFIX = "diffusion_model."  # before the layer names, as ComfyUI writes them
 LAYERS = ("qkv", "proj", "mlp.0", "mlp.2", "mod")
-# The streams whose weights belong to each branch.
-BRANCHES = {"audio": ("audio", "text_a", "a"), "video": ("video", "text_v", "v")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,14 +56,12 @@ class LoRAConfig:
 
     def alpha_of(self, layer: str) -> float | None:
         """α of a layer such as "single_blocks.0.a.mlp.2", or None where nothing is added."""
-        place, *rest = layer.split(".", 3)
-        if place not in ("double_blocks", "single_blocks") or len(rest) < 3:
+        place, _, *rest = layer.split(".", 3)
+        if place not in ("double_blocks", "single_blocks") or len(rest) < 2:
             return None
-        for name, streams in BRANCHES.items():
-            branch: BranchLoRA = getattr(self, name)
-            if rest[1] in streams and rest[2] in branch.layers and branch.strength > 0:
-                return self.alpha * branch.strength
-        return None
+        branch: BranchLoRA = getattr(self, MODALITY[branch_of(rest[0])])
+        chosen = rest[1] in branch.layers and branch.strength > 0
+        return self.alpha * branch.strength if chosen else None
 
 
 class LoRALinear(nn.Module):
@@ -122,7 +119,7 @@ def save_lora(
     """Write a LoRA whole or not at all; `notes` must be JSON."""
     about = {"format": FORMAT, "lora": json.dumps(asdict(config)), "notes": json.dumps(notes)}
     tensors = {k: v.contiguous() for k, v in lora_tensors(trained, config).items()}
-    with staged(Path(path)) as temporary:
+    with atomic_write(Path(path)) as temporary:
         save_file(tensors, temporary, metadata=about)
 
 

@@ -2,7 +2,7 @@
 
 from .faces import MouthTracks, detect_mouths
 from .landmarks import LipDetector, LipTrack, detect_lips, find_landmarker
-from .masks import box_iou, latent_mask
+from .masks import latent_mask
 from .regions import MouthRegions, draw_boxes, mouth_regions
 
 __all__ = [
@@ -10,7 +10,6 @@ __all__ = [
     "LipTrack",
     "MouthRegions",
     "MouthTracks",
-    "box_iou",
     "detect_lips",
     "detect_mouths",
     "draw_boxes",

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..config import JoVAError
+from ..errors import JoVAError
 from .landmarks import LipDetector, LipTrack, check_frames, lip_track, sampled_frames
 
 MOST_FACES = 8

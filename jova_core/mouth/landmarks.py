@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..config import JoVAError
+from ..errors import JoVAError
 from ..files import existing_file
 
 MODEL_VARIABLE = "JOVA_FACE_LANDMARKER"

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..config import JoVAError
+from ..errors import JoVAError
 
 
 def latent_mask(
@@ -70,21 +70,6 @@ def pad_boxes(boxes: Tensor, pad: float) -> Tensor:
     low, high = boxes[..., :2], boxes[..., 2:]
     grow = pad * (high - low)
     return torch.cat([low - grow, high + grow], dim=-1)
-
-
-def box_iou(first: Tensor, second: Tensor) -> Tensor:
-    """Intersection over union [...] of boxes [..., 4]; 0 for empty ones, NaN for unknown ones."""
-    low = torch.maximum(first[..., :2], second[..., :2])
-    high = torch.minimum(first[..., 2:], second[..., 2:])
-    shared = (high - low).clamp(min=0).prod(dim=-1)
-    union = _area(first) + _area(second) - shared
-    unknown = torch.isnan(first).any(dim=-1) | torch.isnan(second).any(dim=-1)
-    iou = torch.where(union > 0, shared / union, torch.zeros_like(union))
-    return torch.where(unknown, torch.full_like(iou, float("nan")), iou)
-
-
-def _area(boxes: Tensor) -> Tensor:
-    return (boxes[..., 2:] - boxes[..., :2]).clamp(min=0).prod(dim=-1)
 
 
 def _three_frames(values: Tensor) -> Tensor:

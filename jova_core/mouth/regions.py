@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..config import JoVAError
+from ..errors import JoVAError
 from .faces import MouthTracks
 from .masks import box_mask, latent_mask, pad_boxes, smooth_boxes
 

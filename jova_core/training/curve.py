@@ -6,9 +6,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from ..config import JoVAError
-from ..files import staged
-from ..quality.chart import (
+from ..chart import (
     BEST,
     HEIGHT,
     INK,
@@ -24,6 +22,8 @@ from ..quality.chart import (
     sheet,
     ticks,
 )
+from ..errors import JoVAError
+from ..files import atomic_write
 
 LINES = {"video": LIPS, "mouth": BEST, "audio": VOICE}
 SMOOTHING = 0.05  # of the run: the window of the moving average
@@ -74,7 +74,7 @@ def write_curve(folder: Path) -> Path:
 
     picture = plot_losses(read_log(folder / "log.jsonl"))
     path = folder / "curve.png"
-    with staged(path) as temporary:
+    with atomic_write(path) as temporary:
         Image.fromarray(picture.numpy()).save(temporary, format="PNG")
     return path
 

@@ -5,82 +5,28 @@ Legend: B batch, C channels, T latent frames, h w latent rows and columns, L aud
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
-from ..codecs.checkpoint import LatentStats, MiniCodecs
-from ..codecs.pixels import to_video
-from ..codecs.text import MiniTextEncoder
-from ..config import JoVAConfig, JoVAError
-from ..files import read_tensors, staged
+from ..codecs import TextEncoder
+from ..config import JoVAConfig
+from ..errors import JoVAError
 from ..flow.path import interpolate, velocity_target
 from ..latents import AVLatents, Conditioning, normalise
-from ..minidata.dataset import Dataset, load_clip, load_dataset
 from ..prompt import Prompt
 from .sample import Draw, draw, stream_seed
 from .settings import TrainSettings
-from .shards import PATTERN, Encoded, read_encoded
-
-LATENTS, MASKS = "latents.safetensors", "masks.safetensors"
-
-
-def encode_dataset(
-    dataset: Dataset, codecs: MiniCodecs, *, progress: Callable[[int, int], None] | None = None
-) -> Path:
-    """Write raw latents of every clip in bf16, `<id>.video` and `<id>.audio`, beside the clips."""
-    tensors = {}
-    with torch.inference_mode():
-        for done, info in enumerate(dataset.clips, 1):
-            clip = load_clip(dataset, info)
-            pixels = to_video(clip["frames"])
-            tensors[f"{info.id}.video"] = codecs.video.encode(pixels)[0].bfloat16()
-            tensors[f"{info.id}.audio"] = codecs.audio.encode(clip["audio"][None])[0].bfloat16()
-            if progress is not None:
-                progress(done, len(dataset.clips))
-    path = dataset.root / LATENTS
-    with staged(path) as temporary:
-        save_file(
-            {k: v.contiguous() for k, v in tensors.items()},
-            temporary,
-            metadata={"stats": codecs.stats.to_json()},
-        )
-    return path
-
-
-def read_training(root: Path) -> Encoded:
-    """The training clips of an encoded folder: of the mini's own data set, or a user's shards.
-
-    Raises JoVAError where there are none, or not all of them are encoded.
-    """
-    if not (root / "dataset.json").is_file() and any(root.glob(PATTERN)):
-        return read_encoded(root)
-    clips = tuple(info for info in load_dataset(root).clips if info.split == "train")
-    if not clips:
-        raise JoVAError(f"{root} holds no training clips; render them with `jova data make-mini`.")
-    wanted = "a folder that `jova data encode` filled"
-    latents, about = read_tensors(root / LATENTS, "latents", wanted)
-    masks, _ = read_tensors(root / MASKS, "mouth mask", wanted)
-    missing = [i.id for i in clips if f"{i.id}.video" not in latents or i.id not in masks]
-    if missing:
-        raise JoVAError(
-            f"The latents in {root} are not those to train on ({len(missing)} clips are missing); "
-            "run `jova data encode` again."
-        )
-    stats = LatentStats.from_json(about.get("stats", ""))
-    return Encoded(clips=clips, latents=latents, masks=masks, stats=stats)
+from .shards import Encoded, TrainingClip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bucket:
     """All training clips of one length: normalised latents in bf16 and mouth masks."""
 
-    clips: tuple[Any, ...]
+    clips: tuple[TrainingClip, ...]
     video: Tensor  # [n, C, T, h, w]
     audio: Tensor  # [n, C_a, L]
     mouth: Tensor  # uint8 [n, T, h, w]
@@ -113,9 +59,9 @@ class LatentSet:
     """Training clips by length; a batch is the same however often it is asked for."""
 
     def __init__(self, encoded: Encoded, config: JoVAConfig) -> None:
-        if not encoded.stats.fit(config):
+        if not encoded.stats.match(config):
             raise JoVAError(
-                "The latents are not those to train on (other codecs made them); run "
+                "The clips were encoded by other codecs than this checkpoint's; run "
                 "`jova data encode` again with the codecs of this checkpoint."
             )
         groups = defaultdict(list)
@@ -130,7 +76,7 @@ class LatentSet:
         self,
         first: int,
         settings: TrainSettings,
-        encoder: MiniTextEncoder,
+        encoders: tuple[TextEncoder, ...],
         dtype: torch.dtype,
         *,
         share: slice = slice(None),
@@ -150,18 +96,20 @@ class LatentSet:
         ]
         if alone:  # then no voice is given, since nothing else would be learnt
             draws = [replace(d, sigma_audio=max(d.sigma_audio, d.sigma_video)) for d in draws]
-        text = [_text(encoder, bucket.clips[row], d) for row, d in zip(rows, draws, strict=True)]
-        whole = _assemble(bucket, rows, draws, torch.stack(text), dtype)
-        return _voice_alone(whole) if alone else whole
+        prompts = [_prompt(bucket.clips[row], d) for row, d in zip(rows, draws, strict=True)]
+        hidden = [d.phonemes_only for d in draws]
+        text = tuple(encoder.encode(prompts, phonemes_only=hidden) for encoder in encoders)
+        batch = _assemble(bucket, rows, draws, text, dtype)
+        return _audio_alone(batch) if alone else batch
 
 
-def _digest(clips: tuple[Any, ...], buckets: list[Bucket]) -> str:
+def _digest(clips: tuple[TrainingClip, ...], buckets: list[Bucket]) -> str:
     """What a run was trained on, for its fingerprint: every caption, and sums of the latents."""
     sums = [float(bucket.video.double().sum() + bucket.audio.double().sum()) for bucket in buckets]
     return hashlib.sha256(repr((clips, sums)).encode()).hexdigest()[:12]
 
 
-def _load_bucket(clips: tuple[Any, ...], encoded: Encoded, config: JoVAConfig) -> Bucket:
+def _load_bucket(clips: tuple[TrainingClip, ...], encoded: Encoded, config: JoVAConfig) -> Bucket:
     raw = AVLatents(
         video=torch.stack([encoded.latents[f"{info.id}.video"] for info in clips]).float(),
         audio=torch.stack([encoded.latents[f"{info.id}.audio"] for info in clips]).float(),
@@ -171,14 +119,13 @@ def _load_bucket(clips: tuple[Any, ...], encoded: Encoded, config: JoVAConfig) -
     return Bucket(clips=clips, video=scaled.video, audio=scaled.audio, mouth=masks)
 
 
-def _text(encoder: MiniTextEncoder, info: Any, sample: Draw) -> Tensor:
-    parts = (info.video_caption, info.audio_caption, info.transcript)
-    kept = [part if keep else "" for part, keep in zip(parts, sample.keep, strict=True)]
-    prompt = Prompt(video_caption=kept[0], audio_caption=kept[1], transcript=kept[2])
-    return encoder.features(encoder.tokens(prompt, sample.by_sound))
+def _prompt(clip: TrainingClip, sample: Draw) -> Prompt:
+    """The parts of a clip's prompt that a sample keeps."""
+    kept = {name: part for name, part in vars(clip.prompt).items() if name in sample.keep}
+    return Prompt(**kept)
 
 
-def _voice_alone(batch: Batch) -> Batch:
+def _audio_alone(batch: Batch) -> Batch:
     """The batch without its pictures: the sequence is sound and text only."""
     return replace(
         batch,
@@ -190,7 +137,7 @@ def _voice_alone(batch: Batch) -> Batch:
 
 
 def _assemble(
-    bucket: Bucket, rows: Tensor, draws: list[Draw], text: Tensor, dtype: torch.dtype
+    bucket: Bucket, rows: Tensor, draws: list[Draw], text: tuple[Tensor, ...], dtype: torch.dtype
 ) -> Batch:
     video, audio = bucket.video[rows].float(), bucket.audio[rows].float()
     b, _, frames = video.shape[:3]
@@ -207,7 +154,7 @@ def _assemble(
     image_mask = torch.zeros(b, 1, *video.shape[2:])
     image_mask[given, :, 0] = 1
     conditioning = Conditioning(
-        text=(text.to(dtype),),
+        text=tuple(features.to(dtype) for features in text),
         image=(video * image_mask).to(dtype),
         image_mask=image_mask.to(dtype),
     )

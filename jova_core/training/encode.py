@@ -1,94 +1,67 @@
-"""A user's clips → latents and mouth masks: in parallel, resumable, with a reason for each refusal.
+"""Clips → latents and mouth masks: in parallel, resumable, with a reason for each refusal."""
 
-Legend: F frames, T video latents, h and w latent rows and columns, N samples.
-"""
-
+import hashlib
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..codecs.checkpoint import MiniCodecs, load_codecs
-from ..codecs.pixels import to_video
-from ..config import JoVAConfig, JoVAError
-from ..media import (
-    PICTURE_SUFFIXES,
-    MediaInfo,
-    VideoInfo,
-    fit_image,
-    probe,
-    read_audio,
-    read_image,
-    read_video,
-)
+from ..codecs import Codecs
+from ..config import JoVAConfig
+from ..errors import JoVAError
+from ..media.pixels import to_video
 from ..mouth.landmarks import LipDetector, find_landmarker, sampled_frames
-from ..mouth.masks import by_latent, latent_mask
-from ..timeline import Timeline
-from .manifest import Entry
+from ..mouth.masks import latent_mask
 from .shards import Outcome, TrainingClip, read_outcomes, write_index, write_shard
+from .source import ClipSource, RejectedError, SourceClip
 
-BATCH = 8  # clips a job and a shard: what a run that is cut off may lose
+BATCH = 8  # clips a job and a shard: what an interrupted run may lose
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncodeRules:
-    """What is taken. All values are ours."""
+class MouthRules:
+    """How mouths are found. Values are ours."""
 
-    min_seconds: float = 1.0
-    max_seconds: float = 4.0  # of a longer clip only the beginning is used
-    min_fps_share: float = 0.5  # of the model's rate
-    min_face_share: float = 0.5  # of the frames looked at
-    silence: float = 1e-3  # RMS below -60 dBFS
-    look_every: int = 2  # frames between two looks at the face
-
-    def __post_init__(self) -> None:
-        if not 0 < self.min_seconds <= self.max_seconds:
-            raise JoVAError(
-                f"Clips of {self.min_seconds:g} to {self.max_seconds:g} s are asked for; give a "
-                "least length above 0 and a greatest one not below it."
-            )
-
-
-class RejectedError(Exception):
-    """A clip that cannot be trained on; its text is the reason."""
+    every: int = 2  # frames between two searches
+    min_share: float = 0.5  # of the searched frames in which a face must be found
 
 
 def encode_clips(
-    entries: Sequence[Entry],
+    source: ClipSource,
     out: Path,
     config: JoVAConfig,
-    codecs_path: Path,
+    load_codecs: Callable[[], Codecs],
     *,
-    rules: EncodeRules | None = None,
+    mouths: MouthRules | None = None,
     workers: int = 2,
     model_path: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Outcome]:
     """Encode into shards in `out` what is not there yet; returns what became of every entry.
 
-    `config` gives rates and picture size. An entry that was done or refused before, and whose files
-    are unchanged, is not looked at again; clips that `entries` no longer name stay in their shards
-    but are not trained on. `progress(done, total)` follows each clip. Raises JoVAError for an
-    unusable folder or model file.
+    `config` gives rates and picture size; `load_codecs` is called once in each process. What an
+    earlier run encoded from the same clip by the same rules is kept; clips that the source no
+    longer names stay in their shards but are not trained on. `progress(done, total)` follows each
+    clip. Raises JoVAError for an unusable folder or face model.
     """
     if workers < 1:
-        raise JoVAError(f"{workers} workers cannot encode; give 1 or more.")
-    # Only where a mouth has to be found.
-    model = find_landmarker(model_path) if any(e.mouth is None for e in entries) else None
-    codecs = load_codecs(codecs_path)
+        raise JoVAError(f"Got {workers} workers; give 1 or more.")
+    model = find_landmarker(model_path) if source.needs_mouths() else None
+    codecs = load_codecs()
     out.mkdir(parents=True, exist_ok=True)
     done = read_outcomes(out)
-    keys = {entry.key(): entry for entry in entries}
+    mouths = mouths or MouthRules()
+    keys = {_key(source.key(e), config, codecs, mouths): e for e in source.entries()}
     waiting = [(key, entry) for key, entry in keys.items() if key not in done]
     batches = [waiting[i : i + BATCH] for i in range(0, len(waiting), BATCH)]
-    tools = _Tools(config=config, codecs=codecs_path, rules=rules or EncodeRules(), model=model)
+    job = _Job(source=source, config=config, load_codecs=load_codecs, mouths=mouths, model=model)
     count, total = len(keys) - len(waiting), len(keys)
 
     def clip_done() -> None:
@@ -97,162 +70,104 @@ def encode_clips(
         if progress is not None:
             progress(count, total)
 
-    for tensors, outcomes in _encoded(tools, batches, workers, clip_done):
+    for tensors, outcomes in _encode_batches(job, batches, workers, clip_done):
         write_shard(out, tensors, outcomes, codecs.stats)
         done |= {outcome.id: outcome for outcome in outcomes}
     write_index(out, keys)
     return [done[key] for key in keys]
 
 
+def _key(entry: str, config: JoVAConfig, codecs: Codecs, mouths: MouthRules) -> str:
+    """16 hex digits of everything that decides what an entry is encoded to."""
+    shape = replace(config.video, mean=(), std=()), replace(config.audio, mean=(), std=())
+    parts = (entry, shape, codecs.stats.to_json(), mouths)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
 @dataclass(frozen=True, kw_only=True)
-class _Tools:
+class _Job:
     """What a process needs to encode a batch."""
 
+    source: ClipSource
     config: JoVAConfig
-    codecs: Path
-    rules: EncodeRules
+    load_codecs: Callable[[], Codecs]
+    mouths: MouthRules
     model: Path | None
 
 
-_Batch = Sequence[tuple[str, Entry]]
+_Batch = Sequence[tuple[str, Any]]
 _Encoded = tuple[dict[str, Tensor], list[Outcome]]
 
 
-def _encoded(
-    tools: _Tools, batches: Sequence[_Batch], workers: int, clip_done: Callable[[], None]
+def _encode_batches(
+    job: _Job, batches: Sequence[_Batch], workers: int, clip_done: Callable[[], None]
 ) -> Iterator[_Encoded]:
     """The batches in order; one worker is this process, which may live inside another program."""
     if workers == 1:
         for batch in batches:
-            yield _encode_batch(tools, batch, clip_done)
+            yield _encode_batch(job, batch, clip_done)
         return
     # A forked child would inherit MediaPipe's and torch's threads half alive.
     context = multiprocessing.get_context("spawn")
     count = min(workers, max(1, len(batches)))
     with ProcessPoolExecutor(count, context, torch.set_num_threads, (1,)) as pool:
-        for tensors, outcomes in pool.map(partial(_encode_batch, tools), batches):
+        for tensors, outcomes in pool.map(partial(_encode_batch, job), batches):
             for _ in outcomes:
                 clip_done()
             yield tensors, outcomes
 
 
-@dataclass(frozen=True, kw_only=True)
-class ClipEncoder:
-    """What every clip of one job is read and encoded with."""
-
-    config: JoVAConfig
-    codecs: MiniCodecs
-    detector: LipDetector | None
-    rules: EncodeRules
-
-    @property
-    def line(self) -> Timeline:
-        """The model's rates."""
-        return Timeline.of(self.config)
-
-    def encode(self, entry: Entry) -> tuple[dict[str, Tensor], int, list[str]]:
-        """`video` [C, T, h, w] and `audio` [C, L] in bf16, `mouth` uint8 [T, h, w]; F; notes.
-
-        Raises RejectedError with the reason.
-        """
-        notes: list[str] = []
-        if not (entry.video_caption or entry.audio_caption or entry.transcript):
-            raise RejectedError("it has no caption")
-        try:
-            info = probe(entry.video)
-            frames = self._frames(entry, info.video, notes)
-            sound = self._sound(entry, info, len(frames))
-            mouth = self._mouth(entry, frames, notes)
-        except JoVAError as error:
-            raise RejectedError(str(error)) from error
-        with torch.inference_mode():
-            video = self.codecs.video.encode(to_video(frames))[0].bfloat16()
-            audio = self.codecs.audio.encode(sound[None])[0].bfloat16()
-        return {"video": video, "audio": audio, "mouth": mouth.byte()}, len(frames), notes
-
-    def _frames(self, entry: Entry, info: VideoInfo | None, notes: list[str]) -> Tensor:
-        line, rules = self.line, self.rules
-        if info is None:
-            raise RejectedError("it has no pictures")
-        if info.fps < Fraction(rules.min_fps_share) * line.fps:
-            rate = f"{float(info.fps):.3g} frames/s"
-            raise RejectedError(f"its {rate} are too few for the model's {float(line.fps):g}")
-        frames = read_video(
-            entry.video,
-            fps=line.fps,
-            max_frames=line.legal_frames(rules.max_seconds),
-            height=self.config.video.height,
-            width=self.config.video.width,
-        )
-        frames = frames[: line.whole_frames(len(frames))]
-        there, used = float(info.seconds), float(line.seconds(len(frames)))
-        if used < rules.min_seconds:
-            raise RejectedError(f"it lasts {there:.2f} s, less than {rules.min_seconds:g} s")
-        if there > used + 1:
-            notes.append(f"the first {used:.2f} s of {there:.2f} s are used")
-        return frames
-
-    def _sound(self, entry: Entry, info: MediaInfo, frames: int) -> Tensor:
-        if entry.audio is None and info.audio is None:
-            raise RejectedError("it has no sound")
-        sound = read_audio(entry.audio or entry.video, self.line.sample_rate)
-        samples = self.line.audio_samples(frames)
-        sound = torch.nn.functional.pad(sound[:samples], (0, max(0, samples - len(sound))))
-        if float(sound.square().mean().sqrt()) < self.rules.silence:
-            raise RejectedError("its sound is silent")
-        return sound
-
-    def _mouth(self, entry: Entry, frames: Tensor, notes: list[str]) -> Tensor:
-        """Mask [T, h, w], from the entry's own film or picture, or from the face that is found."""
-        if entry.mouth is not None:
-            return _drawn_mask(entry.mouth, self.config, len(frames))
-        every = self.rules.look_every
-        track = self.detector.detect(frames, every=every)
-        share = float(track.measured.sum()) / len(sampled_frames(len(frames), every))
-        if share < self.rules.min_face_share:
-            raise RejectedError(f"a face was found in {share:.0%} of the frames")
-        if not track.found.all():
-            notes.append(f"no mouth in {int((~track.found).sum())} of {len(frames)} frames")
-        height, width = self.config.video.height, self.config.video.width
-        return latent_mask(track.boxes, track.found, height=height, width=width)
-
-
-def _drawn_mask(path: Path, config: JoVAConfig, frames: int) -> Tensor:
-    """White where the mouth is → mask [T, h, w] of every latent that touches it."""
-    height, width = config.video.height, config.video.width
-    if path.suffix.lower() in PICTURE_SUFFIXES:
-        film = fit_image(read_image(path), height, width).expand(frames, -1, -1, -1)
-    else:
-        film = read_video(path, fps=config.video.fps, max_frames=frames, height=height, width=width)
-        film = torch.cat([film, film[-1:].expand(frames - len(film), -1, -1, -1)])
-    white = (film.float().mean(dim=-1) > 127).float()
-    cells = torch.nn.functional.max_pool2d(white[:, None], config.video.spatial_ratio)[:, 0]
-    return by_latent(cells.bool(), config.video.temporal_ratio)
-
-
 def _encode_batch(
-    tools: _Tools, batch: _Batch, clip_done: Callable[[], None] = lambda: None
+    job: _Job, batch: _Batch, clip_done: Callable[[], None] = lambda: None
 ) -> _Encoded:
-    codecs, tensors, outcomes = load_codecs(tools.codecs), {}, []
-    with nullcontext() if tools.model is None else LipDetector(tools.model) as detector:
-        encoder = ClipEncoder(
-            config=tools.config, codecs=codecs, detector=detector, rules=tools.rules
-        )
+    codecs, tensors, outcomes = job.load_codecs(), {}, []
+    with nullcontext() if job.model is None else LipDetector(job.model) as detector:
         for key, entry in batch:
-            about = {"id": key, "source": str(entry.video)}
+            about = {"id": key, "source": job.source.name(entry)}
             try:
-                made, frames, notes = encoder.encode(entry)
-            except RejectedError as reason:
+                clip = job.source.read(entry, job.config)
+                encoded, notes = encode_clip(clip, job.config, codecs, detector, job.mouths)
+            except (RejectedError, JoVAError) as reason:
                 outcomes.append(Outcome(**about, reason=str(reason)))
             else:
-                tensors |= {f"{key}.{name}": value for name, value in made.items()}
-                clip = TrainingClip(
-                    id=key,
-                    frames=frames,
-                    video_caption=entry.video_caption,
-                    audio_caption=entry.audio_caption,
-                    transcript=entry.transcript,
-                )
-                outcomes.append(Outcome(**about, clip=clip, notes=tuple(notes)))
+                tensors |= {f"{key}.{name}": value for name, value in encoded.items()}
+                kept = TrainingClip(id=key, frames=len(clip.frames), **vars(clip.prompt))
+                outcomes.append(Outcome(**about, clip=kept, notes=notes))
             clip_done()
     return tensors, outcomes
+
+
+@torch.inference_mode()
+def encode_clip(
+    clip: SourceClip,
+    config: JoVAConfig,
+    codecs: Codecs,
+    detector: LipDetector | None,
+    mouths: MouthRules,
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Raw latents `video` and `audio` in bf16 and the `mouth` mask, uint8 `[T, h, w]`; and notes.
+
+    Raises RejectedError where no mouth is found.
+    """
+    mouth, notes = clip.mouth, clip.notes
+    if mouth is None:
+        mouth, more = _find_mouth(clip.frames, config, detector, mouths)
+        notes += more
+    return {
+        "video": codecs.video.encode(to_video(clip.frames))[0].bfloat16(),
+        "audio": codecs.audio.encode(clip.audio[None])[0].bfloat16(),
+        "mouth": mouth.byte(),
+    }, notes
+
+
+def _find_mouth(
+    frames: Tensor, config: JoVAConfig, detector: LipDetector, rules: MouthRules
+) -> tuple[Tensor, tuple[str, ...]]:
+    track = detector.detect(frames, every=rules.every)
+    share = float(track.measured.sum()) / len(sampled_frames(len(frames), rules.every))
+    if share < rules.min_share:
+        raise RejectedError(f"a face was found in {share:.0%} of the frames")
+    missing = int((~track.found).sum())
+    notes = (f"no mouth in {missing} of {len(frames)} frames",) if missing else ()
+    height, width = config.video.height, config.video.width
+    return latent_mask(track.boxes, track.found, height=height, width=width), notes

@@ -7,45 +7,45 @@ from typing import IO, Any
 
 from torch import Tensor
 
-from ..files import staged
+from ..files import atomic_write
 from .data import Batch
+from .distributed import Distributed
 from .loss import LossTerms, time_bins
-from .processes import Processes
 from .settings import TrainSettings
 
 LOG, VALIDATION_LOG = "log.jsonl", "validation.jsonl"  # in the folder of a run
 
 
-def write_line(log: IO[str], line: dict[str, Any], processes: Processes) -> None:
+def write_line(log: IO[str], line: dict[str, Any], distributed: Distributed) -> None:
     """One line of JSON, on disk at once; from the first process only."""
-    if processes.first:
+    if distributed.first:
         log.write(json.dumps(line) + "\n")
         log.flush()
 
 
-def trim_logs(out: Path, step: int, processes: Processes) -> None:
+def trim_logs(out: Path, step: int, distributed: Distributed) -> None:
     """Drop what a killed run logged after the state it is resumed from, a torn line included."""
     for path in (out / LOG, out / VALIDATION_LOG):
-        if not processes.first or not path.exists():
+        if not distributed.first or not path.exists():
             continue
         kept = []
         for line in path.read_text(encoding="utf-8").splitlines():
             with suppress(ValueError):
                 if json.loads(line)["step"] <= step:
                     kept.append(line + "\n")
-        with staged(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text("".join(kept), encoding="utf-8")
 
 
 def describe(
-    batch: Batch, terms: LossTerms, norm: Tensor, settings: TrainSettings, processes: Processes
+    batch: Batch, terms: LossTerms, norm: Tensor, settings: TrainSettings, distributed: Distributed
 ) -> dict[str, Any]:
     """The log line of a step: every loss term over the whole batch, by bins of σ where it says so.
 
     All processes call it: it gathers their samples.
     """
     video, audio, total, mouth, sigma_video, sigma_audio, share = (
-        processes.gather(value.detach().float().contiguous()).cpu()
+        distributed.gather(value.detach().float().contiguous()).cpu()
         for value in (
             terms.video_plain,
             terms.audio,

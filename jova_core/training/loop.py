@@ -11,46 +11,49 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..codecs.text import MiniTextEncoder
-from ..config import JoVAConfig, JoVAError
+from ..codecs import TextEncoder
+from ..config import JoVAConfig
+from ..errors import JoVAError
+from ..files import content_digest
 from ..kernels import fast_fp32
 from ..latents import AVLatents
 from ..model.block import Attend, Block, RunBlock, call_block
 from ..model.checkpoint import load_jova, save_jova
 from ..model.joint import Joint
-from ..model.jova import JoVA, initialise
+from ..model.jova import JoVA
 from ..model.lora import LoRAConfig, add_lora, save_lora
-from ..prompt import Vocabulary
 from .curve import write_curve
-from .data import Batch, LatentSet, read_training
+from .data import Batch, LatentSet
+from .distributed import Distributed
+from .initialise import initialise
 from .log import LOG, describe, trim_logs, write_line
 from .loss import LossTerms, finite, flow_losses
-from .processes import Processes
 from .settings import TrainSettings
-from .state import TrainState, load_state, save_state, settings_fingerprint
+from .shards import read_encoded
+from .state import TrainState, identity_of, load_state, save_state
 from .weights import DTYPES, Weights
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainProgress:
-    """Where a run stands after a step, for whoever watches it.
+    """Where a run stands after a step.
 
-    `averaged()` lends the network with the averaged weights, in the dtype and on the device it is
-    trained in; leaving the context gives it back to the training.
+    `ema_model()` gives the network with its EMA weights, in the dtype and on the device of the
+    training, until the context is left.
     """
 
     step: int
     steps: int
     samples: int
     loss: float
-    averaged: Callable[[], AbstractContextManager[JoVA]]
+    ema_model: Callable[[], AbstractContextManager[JoVA]]
 
 
-# Called after each step by the first process; whether the run should save its state and stop.
-Watch = Callable[[TrainProgress], bool]
+# Called after each step by the first process; True makes the run save its state and stop.
+TrainCallback = Callable[[TrainProgress], bool]
 
 
-def deadline(seconds: float) -> Watch:
+def deadline(seconds: float) -> TrainCallback:
     """Stops a run `seconds` from now."""
     end = time.monotonic() + seconds
     return lambda _progress: time.monotonic() > end
@@ -62,100 +65,107 @@ def train(
     out: Path,
     config: JoVAConfig,
     settings: TrainSettings,
-    vocabulary: Vocabulary,
+    encoders: tuple[TextEncoder, ...],
     *,
+    notes: dict[str, Any] | None = None,
     lora: LoRAConfig | None = None,
     init_from: Path | None = None,
     resume: bool = False,
     build: Callable[[JoVAConfig], JoVA] = JoVA,
-    watches: Sequence[Watch] = (),
+    callbacks: Sequence[TrainCallback] = (),
     device: torch.device | None = None,
 ) -> Path:
     """Train on the encoded data set `data`; log, state and checkpoint go to the folder `out`.
 
     With `lora` only that is trained, on top of `init_from`, and written instead of a checkpoint.
+    `encoders` are those of the config, in its order; `notes` go into the checkpoint's metadata.
     `resume` continues `out/state.safetensors` bit for bit; `init_from` starts from the weights of a
-    checkpoint with a fresh optimiser. When one of `watches` says so, the run saves its state and
-    returns. `build` makes the network of a config, for experiments with another; `device` is where
-    to train, by default the first GPU where there is one.
-    Raises JoVAError for unusable data or files, and when the loss stops being a number.
+    checkpoint with a fresh optimiser. When one of `callbacks` returns True, the run saves its
+    state and returns. `build` makes the network of a config, for experiments with another;
+    `device` is where to train, by default the first GPU where there is one.
+    Raises JoVAError for unusable data or files, and where the loss becomes NaN or infinite.
     """
     started = time.monotonic()
-    processes = Processes.join(device)
+    distributed = Distributed.join(device)
     out.mkdir(parents=True, exist_ok=True)
     state_path, checkpoint = out / "state.safetensors", out / _file_name(lora)
     if state_path.exists() and not resume:
         raise JoVAError(f"{out} already holds a run; continue it with --resume or name another.")
-    latents = LatentSet(read_training(data), config)
-    encoder = MiniTextEncoder.of(config, vocabulary)
+    latents = LatentSet(read_encoded(data), config)
+    notes = notes or {}
 
     model, before = start_model(config, settings, lora, init_from, build)
-    weights = Weights(model, settings, processes)
+    weights = Weights(model, settings, distributed)
     run = block_runner(settings)
 
-    fingerprint = settings_fingerprint(
-        config, settings.identity(), vocabulary, init_from, latents.digest, lora
+    identity = identity_of(
+        config=config,
+        settings=settings.identity(),
+        lora=lora,
+        start=None if init_from is None else content_digest(init_from),
+        clips=latents.digest,
+        **notes,
     )
     step = 0
     if resume:
-        state = load_state(state_path, fingerprint)
+        state = load_state(state_path, identity)
         step = state.step
         weights.restore(state)
-        trim_logs(out, step, processes)
-    share = processes.share(settings.batch)
-    processes.wait()
+        trim_logs(out, step, distributed)
+    share = distributed.share(settings.batch)
+    distributed.wait()
 
     from tqdm import tqdm
 
-    shown = processes.first
+    shown = distributed.first
     bar = tqdm(total=settings.steps, initial=step, unit="step", smoothing=0.05, disable=not shown)
     with (out / LOG).open("a", encoding="utf-8") as log:
         while step < settings.steps:
             first = before + step * settings.batch
-            batch = latents.batch(first, settings, encoder, DTYPES[settings.dtype], share=share)
-            batch = batch.to(processes.device)
+            batch = latents.batch(first, settings, encoders, DTYPES[settings.dtype], share=share)
+            batch = batch.to(distributed.device)
             terms = losses(weights.network, batch, settings, run)
             loss = terms.weighed(settings.video_weight, settings.audio_weight).mean()
             loss.backward()
             norm = weights.take_gradients()
             if not (finite(loss) and finite(norm)):
                 raise JoVAError(
-                    f"The loss is no number any more at step {step}; start again with a lower "
-                    f"--learning-rate, from {checkpoint} by --init-from if it is there."
+                    f"Loss became NaN or infinite at step {step}; lower the learning rate and "
+                    f"start from the last checkpoint, {checkpoint}, if there is one."
                 )
             if norm <= settings.spike_norm:
-                weights.move(step)
+                weights.optimizer_step(step)
             step += 1
             bar.update()
 
             if step % settings.log_every == 0 or step == 1:
                 line = {"step": step, "samples": before + step * settings.batch}
-                line |= describe(batch, terms, norm, settings, processes)
+                line |= describe(batch, terms, norm, settings, distributed)
                 line |= {
                     "learning_rate": settings.rate(step - 1),
                     "seconds": time.monotonic() - started,
                 }
-                write_line(log, line, processes)
+                write_line(log, line, distributed)
                 bar.set_postfix(loss=line["loss"], refresh=False)
             progress = TrainProgress(
                 step=step,
                 steps=settings.steps,
                 samples=before + step * settings.batch,
                 loss=float(loss.detach()),
-                averaged=weights.lend,
+                ema_model=weights.ema_model,
             )
-            asked = [watch(progress) for watch in watches] if processes.first else []
-            stopped = processes.any(any(asked))
+            wants = [callback(progress) for callback in callbacks] if distributed.first else []
+            stopped = distributed.any(any(wants))
             kept = settings.keep_every > 0 and step % settings.keep_every == 0
             due = step % settings.checkpoint_every == 0 or step == settings.steps
             if due or kept or stopped:
                 tensors = weights.gather()
                 about = {"settings": asdict(settings), "step": step, "samples": progress.samples}
-                about["vocabulary"] = vocabulary.to_dict()
-                if processes.first:
+                about |= notes
+                if distributed.first:
                     for path in (checkpoint, *([_kept(checkpoint, about)] if kept else [])):
                         _save(path, tensors, config, lora, about)
-                    state = TrainState(step=step, fingerprint=fingerprint, tensors=tensors)
+                    state = TrainState(step=step, identity=identity, tensors=tensors)
                     save_state(state_path, state)
                     write_curve(out)
             if stopped:

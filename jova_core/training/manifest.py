@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..config import JoVAError
+from ..errors import JoVAError
 from ..files import existing_file
 from ..prompt import parse_prompt
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..flow.path import timestep_quantile
+from ..prompt import PARTS
 from .settings import TrainSettings
 
 
@@ -18,14 +19,14 @@ class Draw:
     """The random part of one sample.
 
     sigma_video, sigma_audio: 0 where that stream is given. image: the first latent frame is given.
-    keep: which of the three prompt parts stay. by_sound: which words are not named.
+    keep: names of the prompt parts that stay. phonemes_only: see `TextEncoder`.
     """
 
     sigma_video: float
     sigma_audio: float
     image: bool
-    keep: tuple[bool, bool, bool]
-    by_sound: tuple[int, ...]
+    keep: tuple[str, ...]
+    phonemes_only: tuple[int, ...]
     video_noise: Tensor
     audio_noise: Tensor
 
@@ -42,7 +43,7 @@ def draw(
     """The draw of the sample with global number `index`."""
     generator = torch.Generator("cpu").manual_seed(stream_seed(settings.seed, index, "draw"))
     u = torch.rand(18, generator=generator)
-    sigma = timestep_quantile(u[:2], settings.law, shift=settings.shift).tolist()
+    sigma = timestep_quantile(u[:2], settings.timestep_sampling, shift=settings.shift).tolist()
     video, audio = sigma[0], sigma[0]
     tasks, task = settings.tasks, float(u[2])
     if task < tasks.independent:
@@ -51,13 +52,17 @@ def draw(
         audio = 0.0
     elif task < tasks.independent + tasks.audio_given + tasks.video_given:
         video = 0.0
-    whole = bool(u[3] >= settings.drop_prompt)
+    has_prompt = bool(u[3] >= settings.drop_prompt)
     return Draw(
         sigma_video=video,
         sigma_audio=audio,
         image=video > 0 and bool(u[4] < tasks.image_given),
-        keep=tuple(whole and bool(v >= settings.drop_part) for v in u[5:8]),
-        by_sound=tuple(i for i in range(10) if u[8 + i] < settings.by_sound),
+        keep=tuple(
+            part
+            for part, v in zip(PARTS, u[5:8], strict=True)
+            if has_prompt and v >= settings.drop_part
+        ),
+        phonemes_only=tuple(i for i in range(10) if u[8 + i] < settings.phonemes_only),
         video_noise=torch.randn(video_shape, generator=generator),
         audio_noise=torch.randn(audio_shape, generator=generator),
     )

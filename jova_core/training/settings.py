@@ -2,10 +2,11 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Literal
 
-from ..config import JoVAError
-from ..flow.path import TimestepLaw
+from ..errors import JoVAError
+from ..fields import check_choices
+from ..flow.path import TimestepSampling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ class TrainSettings:
     ema: float = 0.999
     clip_norm: float = 1.0
     spike_norm: float = 1000.0  # a step with a larger gradient is left out: seen once in bf16
-    law: TimestepLaw = "mode"  # mode(1.29), the heavy tails of SD3
+    timestep_sampling: TimestepSampling = "mode"  # mode(1.29), the heavy tails of SD3
     shift: float = 3.0  # towards noise, where words and colours are decided
     mouth_weight: float = 5.0  # λ of the mouth-area loss
     mouth_form: Literal["weighted", "area"] = "weighted"
@@ -58,7 +59,7 @@ class TrainSettings:
     tasks: Tasks = Tasks()
     drop_prompt: float = 0.1  # the empty prompt, for guidance
     drop_part: float = 0.05  # each part of the prompt alone
-    by_sound: float = 0.4  # of the transcript words, told by their sounds alone
+    phonemes_only: float = 0.4  # of the transcript words, given by their phonemes alone
     checkpoint_every: int = 250
     keep_every: int = 0  # steps between checkpoints that are kept for a curve; 0 keeps the last
     log_every: int = 10
@@ -68,15 +69,12 @@ class TrainSettings:
     dtype: Literal["bf16", "fp32"] = "bf16"
 
     def __post_init__(self) -> None:
-        for name, hint in get_type_hints(type(self)).items():
-            value = getattr(self, name)
-            if get_origin(hint) is Literal and value not in get_args(hint):
-                raise JoVAError(f"{name} is {value!r}; use one of {', '.join(get_args(hint))}.")
+        check_choices(self)
         for least, names in _LEAST.items():
             for name in names:
                 if not least <= getattr(self, name) < math.inf:
                     raise JoVAError(f"{name} is {getattr(self, name)}; give {least} or more.")
-        for name in ("cooldown", "ema", "drop_prompt", "drop_part", "by_sound", "audio_alone"):
+        for name in ("cooldown", "ema", "drop_prompt", "drop_part", "phonemes_only", "audio_alone"):
             if not 0 <= getattr(self, name) <= 1:
                 raise JoVAError(f"{name} is {getattr(self, name)}; give a share from 0 to 1.")
         if not 0 < self.learning_rate < 1:

@@ -1,4 +1,4 @@
-"""Weights split among processes (torch's FSDP2), seen as plain tensors: each process's own part.
+"""Weights split among processes (torch's FSDP2), seen as plain tensors: each process's local shard.
 
 A `like` is the network's parameter: a DTensor where weights are split, else a plain tensor, of
 which everything here is the identity.
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 def shard_blocks(model: nn.Module, blocks: list[nn.Module], device: torch.device) -> None:
     """Split the parameters of every block, and the rest, by rows among all processes, in place.
 
-    A block's weights are whole only while it runs.
+    A block's weights are gathered only while it runs.
     """
     from torch.distributed import get_world_size
     from torch.distributed.device_mesh import init_device_mesh
@@ -25,35 +25,35 @@ def shard_blocks(model: nn.Module, blocks: list[nn.Module], device: torch.device
     fully_shard(model, mesh=mesh)
 
 
-def own(value: Tensor) -> Tensor:
-    """The part of a parameter or gradient that lies in this process, sharing its memory."""
+def local_shard(value: Tensor) -> Tensor:
+    """The part of a parameter or gradient in this process, sharing its memory."""
     return value.to_local() if hasattr(value, "to_local") else value
 
 
-def part(whole_value: Tensor, like: Tensor) -> Tensor:
-    """This process's part of a whole tensor, cut as `like` is."""
+def shard(value: Tensor, like: Tensor) -> Tensor:
+    """This process's shard of a full tensor, split as `like` is."""
     if not hasattr(like, "to_local"):
-        return whole_value
+        return value
     from torch.distributed.tensor import distribute_tensor
 
-    value = whole_value.to(like.device)
-    return distribute_tensor(value, like.device_mesh, like.placements).to_local().clone()
+    moved = value.to(like.device)
+    return distribute_tensor(moved, like.device_mesh, like.placements).to_local().clone()
 
 
-def whole(part_value: Tensor, like: Tensor) -> Tensor:
-    """The inverse of `part`; all processes call it together."""
+def gather(local: Tensor, like: Tensor) -> Tensor:
+    """The inverse of `shard`; all processes call it together."""
     if not hasattr(like, "to_local"):
-        return part_value
+        return local
     from torch.distributed.tensor import DTensor
 
     about: dict[str, Any] = {"shape": like.shape, "stride": like.stride()}
-    split = DTensor.from_local(part_value, like.device_mesh, like.placements, **about)
+    split = DTensor.from_local(local, like.device_mesh, like.placements, **about)
     return split.full_tensor()
 
 
-def total_norm(parts: list[Tensor], *, split: bool) -> Tensor:
+def total_norm(gradients: list[Tensor], *, split: bool) -> Tensor:
     """The 2-norm over all gradients, those of other processes included where they are split."""
-    norm = torch.nn.utils.get_total_norm(parts)
+    norm = torch.nn.utils.get_total_norm(gradients)
     if split:
         from torch.distributed import all_reduce
 

@@ -1,10 +1,10 @@
-"""The state of a run on disk: master weights, their average and the optimiser, bit for bit.
+"""The state of a run on disk: master weights, their EMA and the optimiser, bit for bit.
 
 A state file is local to one run (safetensors + JSON, fp32); a checkpoint is what is shared.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,40 +13,77 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ..config import JoVAError
-from ..files import read_tensors, staged
+from ..errors import JoVAError
+from ..files import atomic_write, read_tensors
 
-FORMAT = "jova-train-state-1"
+FORMAT = "jova-train-state-2"
+# Holds a digest of the settings in the place of the settings, so they cannot be compared.
+OLD_FORMAT = "jova-train-state-1"
+
+Identity = dict[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainState:
-    """Step number, fingerprint of the settings, and every tensor of the run by name."""
+    """Step number, every tensor of the run by name, and what decides its numbers.
+
+    `identity` is empty where an earlier version wrote the state.
+    """
 
     step: int
-    fingerprint: str
+    identity: Identity
     tensors: dict[str, Tensor]
 
 
 def save_state(path: Path, state: TrainState) -> None:
     """Write the state whole or not at all."""
-    about = {"format": FORMAT, "step": str(state.step), "fingerprint": state.fingerprint}
-    with staged(path) as temporary:
+    about = {"format": FORMAT, "step": str(state.step), "identity": json.dumps(state.identity)}
+    with atomic_write(path) as temporary:
         save_file({k: v.contiguous() for k, v in state.tensors.items()}, temporary, metadata=about)
 
 
-def load_state(path: Path, fingerprint: str) -> TrainState:
-    """Read a state; JoVAError if it is no state or belongs to other settings."""
-    wanted = "a state.safetensors that `jova train` wrote"
-    tensors, about = read_tensors(path, "training state", wanted)
+def load_state(path: Path, identity: Identity) -> TrainState:
+    """Read a state; JoVAError if it is no state, or names the settings that differ."""
+    expected = "a state.safetensors that `jova train` wrote"
+    tensors, about = read_tensors(path, "training state", expected)
+    if about.get("format") == OLD_FORMAT:
+        return TrainState(step=int(about["step"]), identity={}, tensors=tensors)
     if about.get("format") != FORMAT:
         raise JoVAError(f"{path} is no training state; give the one beside the run's log.")
-    if about["fingerprint"] != fingerprint:
+    before = json.loads(about["identity"])
+    changes = [
+        f"{name} was {before.get(name, 'the default')}, now {identity.get(name, 'the default')}"
+        for name in sorted(before.keys() | identity.keys())
+        if before.get(name) != identity.get(name)
+    ]
+    if changes:
+        more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
         raise JoVAError(
-            f"{path} was trained with other settings (then {about['fingerprint']}, now "
-            f"{fingerprint}); resume with the same ones, or start a new run under another name."
+            f"{path} was trained with other settings ({'; '.join(changes[:3])}{more}); go on with "
+            "the same ones, or start a new run under another name."
         )
-    return TrainState(step=int(about["step"]), fingerprint=fingerprint, tensors=tensors)
+    return TrainState(step=int(about["step"]), identity=before, tensors=tensors)
+
+
+def identity_of(**parts: Any) -> Identity:
+    """What decides the numbers of a run, by dotted name; fields at their default are left out.
+
+    So a field that a later version adds changes nothing for the runs before it.
+    """
+    found: Identity = {}
+    for name, value in parts.items():
+        if is_dataclass(value):
+            changed = {f.name: getattr(value, f.name) for f in fields(value) if _differs(f, value)}
+            found |= identity_of(**{f"{name}.{k}": v for k, v in changed.items()})
+        else:
+            found[name] = str(value)
+    return found
+
+
+def _differs(field: Any, owner: Any) -> bool:
+    factory = field.default_factory
+    default = field.default if factory is MISSING else factory()
+    return default is MISSING or getattr(owner, field.name) != default
 
 
 def optimizer_tensors(optimizers: list[Optimizer]) -> dict[str, Tensor]:
@@ -69,11 +106,3 @@ def restore_optimizers(optimizers: list[Optimizer], tensors: dict[str, Tensor]) 
                 state.setdefault(int(where[1]), {})[where[2]] = value
         full = optimizer.state_dict()
         optimizer.load_state_dict({**full, "state": state})
-
-
-def settings_fingerprint(*parts: Any) -> str:
-    """A short digest of everything that decides the numbers of a run."""
-    from hashlib import sha256
-
-    text = json.dumps([str(part) for part in parts])
-    return sha256(text.encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""What a run trains: fp32 masters, their running average and the optimisers that move them.
+"""What a run trains: fp32 masters, their moving average (EMA) and the optimisers.
 
 The network computes with a copy in the dtype of the settings; a LoRA's masters are its own weights.
 """
@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ..config import JoVAError
+from ..errors import JoVAError
 from ..model.jova import JoVA
+from .distributed import Distributed
 from .muon import Muon
-from .processes import Processes
 from .settings import TrainSettings
-from .sharding import own, part, total_norm, whole
+from .sharding import gather, local_shard, shard, total_norm
 from .state import TrainState, optimizer_tensors, restore_optimizers
 
 # What Muon moves: the square and MLP matrices of every block, the refiner's included.
@@ -24,20 +24,20 @@ DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
 class Weights:
-    """The trainable weights of a model in fp32, by name; each process has its part of them."""
+    """The trainable weights of a model in fp32, by name; each process has its shard of them."""
 
-    def __init__(self, model: JoVA, settings: TrainSettings, processes: Processes) -> None:
+    def __init__(self, model: JoVA, settings: TrainSettings, distributed: Distributed) -> None:
         self.model, self.settings = model, settings
         fresh = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
         # Rounded before it is moved: a frozen network never lies on the device in fp32.
-        model.to(DTYPES[settings.dtype]).to(processes.device)
-        self.network = processes.wrap(model, shard=settings.shard)
-        self.split = settings.shard and processes.count > 1
+        model.to(DTYPES[settings.dtype]).to(distributed.device)
+        self.network = distributed.wrap(model, shard=settings.shard)
+        self.split = settings.shard and distributed.count > 1
         self.parameters = {n: p for n, p in model.named_parameters() if n in fresh}
-        self.masters = {n: part(fresh[n].to(p.device), p) for n, p in self.parameters.items()}
-        self.average = {name: p.clone() for name, p in self.masters.items()}
+        self.masters = {n: shard(fresh[n].to(p.device), p) for n, p in self.parameters.items()}
+        self.ema = {name: p.clone() for name, p in self.masters.items()}
         self.optimizers = make_optimizers(self.masters, settings)
-        self.publish()
+        self.sync()
 
     def take_gradients(self) -> Tensor:
         """Gradients of the computing copy → clipped fp32 ones of the masters; their norm before.
@@ -45,7 +45,7 @@ class Weights:
         What a step does not use has none and stays: Muon would make a full step of its momentum.
         """
         for name, parameter in self.parameters.items():
-            grad = None if parameter.grad is None else own(parameter.grad)
+            grad = None if parameter.grad is None else local_shard(parameter.grad)
             self.masters[name].grad = None if grad is None else grad.float()
             parameter.grad = None
         masters = list(self.masters.values())
@@ -54,54 +54,54 @@ class Weights:
         torch.nn.utils.clip_grads_with_norm_(masters, self.settings.clip_norm, norm)
         return norm
 
-    def move(self, step: int) -> None:
-        """One step of the optimisers and of the average."""
+    def optimizer_step(self, step: int) -> None:
+        """One step of the optimisers and of the EMA."""
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = self.settings.rate(step)
             optimizer.step()
         decay = min(self.settings.ema, (step + 1) / (step + 10))
-        torch._foreach_lerp_(list(self.average.values()), list(self.masters.values()), 1 - decay)
-        self.publish()
+        torch._foreach_lerp_(list(self.ema.values()), list(self.masters.values()), 1 - decay)
+        self.sync()
 
-    def publish(self, averaged: bool = False) -> None:
-        """The masters, or their average, rounded into the network."""
-        source = self.average if averaged else self.masters
+    def sync(self, ema: bool = False) -> None:
+        """Round the masters, or their EMA, into the network."""
+        source = self.ema if ema else self.masters
         with torch.no_grad():
-            moved = [own(parameter) for parameter in self.parameters.values()]
-            torch._foreach_copy_(moved, list(source.values()))
+            targets = [local_shard(parameter) for parameter in self.parameters.values()]
+            torch._foreach_copy_(targets, list(source.values()))
 
     @contextmanager
-    def lend(self) -> Iterator[JoVA]:
-        """The network with the averaged weights in it; afterwards it has its masters' again."""
-        self.publish(averaged=True)
+    def ema_model(self) -> Iterator[JoVA]:
+        """The network with the EMA weights in it; afterwards it has its masters' again."""
+        self.sync(ema=True)
         try:
             yield self.model
         finally:
-            self.publish()
+            self.sync()
 
     def gather(self) -> dict[str, Tensor]:
-        """Every tensor that decides how the run goes on, whole; all processes call it together."""
+        """Every tensor that decides how the run goes on; all processes call it together."""
         parts = {f"master.{name}": p for name, p in self.masters.items()}
-        parts |= {f"average.{name}": p for name, p in self.average.items()}
+        parts |= {f"average.{name}": p for name, p in self.ema.items()}
         parts |= optimizer_tensors(self.optimizers)
-        return {name: self._whole(name, value) for name, value in parts.items()}
+        return {name: self._gather(name, value) for name, value in parts.items()}
 
     def restore(self, state: TrainState) -> None:
         """The inverse of `gather`."""
-        for kind, values in (("master", self.masters), ("average", self.average)):
+        for kind, values in (("master", self.masters), ("average", self.ema)):
             for name, value in values.items():
-                value.copy_(part(state.tensors[f"{kind}.{name}"], self.parameters[name]))
+                value.copy_(shard(state.tensors[f"{kind}.{name}"], self.parameters[name]))
         optim = {
-            name: part(value, self._like(name)) if value.ndim else value
+            name: shard(value, self._like(name)) if value.ndim else value
             for name, value in state.tensors.items()
             if name.startswith("optim.")
         }
         restore_optimizers(self.optimizers, optim)
-        self.publish()
+        self.sync()
 
-    def _whole(self, name: str, value: Tensor) -> Tensor:
-        return whole(value, self._like(name)) if value.ndim else value
+    def _gather(self, name: str, value: Tensor) -> Tensor:
+        return gather(value, self._like(name)) if value.ndim else value
 
     def _like(self, name: str) -> Tensor:
         """The parameter that a tensor of `gather` belongs to."""

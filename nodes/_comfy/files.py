@@ -5,6 +5,7 @@ from pathlib import Path
 import folder_paths
 
 BUNDLED = "jova-mini (bundled)"
+FROM_FILE = "from the file"  # the preset of a checkpoint that carries its config
 
 
 def model_files(folder: str) -> list[str]:

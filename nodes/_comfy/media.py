@@ -11,8 +11,19 @@ import torch
 from comfy.cli_args import args
 from torch import Tensor
 
-from ...jova_core.config import JoVAError
-from ...jova_core.media import WrittenClip, load_recipe, write_clip
+from ...jova_core.errors import JoVAError
+from ...jova_core.media import WrittenClip, load_recipe, recipe_names, write_clip
+
+__all__ = [
+    "SavedClip",
+    "bytes_of",
+    "mono",
+    "recipe_names",
+    "save_clip",
+    "sound_of",
+    "to_audio",
+    "to_image",
+]
 
 
 def bytes_of(images: Tensor) -> Tensor:

@@ -1,8 +1,6 @@
 """JoVA as a MODEL: core's own loader steps for a network that core does not know."""
 
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import comfy.conds
@@ -15,34 +13,20 @@ import comfy.utils
 import torch
 from torch import Tensor
 
-from ...jova_core.codecs.preview import PREVIEW
-from ...jova_core.config import PRESETS, JoVAConfig, JoVAError
-from ...jova_core.files import existing_file
+from ...jova_core.config import JoVAConfig
+from ...jova_core.errors import JoVAError
 from ...jova_core.latents import (
     AVLatents,
     denormalise,
-    keep_clean,
-    made_frames,
-    made_tokens,
     normalise,
 )
-from ...jova_core.model.checkpoint import describe, expected_shapes
-from ...jova_core.pipeline import MINI
+from .mini import preview_factors
 from .network import JoVANetwork
-from .streams import first_channels, map_streams, read_streams
+from .streams import first_channels, keep_clean, made_frames, made_tokens, map_streams, read_streams
 
 # Bytes that a forward pass holds at its peak, per token and channel of the network, in units of
 # the element size; measured on the mini (25) and a 512 wide network (15) by tests/comfy/compat.py.
 PEAK_ELEMENTS = 28.0
-_DTYPES = {
-    "fp8_e4m3fn": torch.float8_e4m3fn,
-    "fp8_e4m3fn_fast": torch.float8_e4m3fn,
-    "fp8_e5m2": torch.float8_e5m2,
-    "bf16": torch.bfloat16,
-    "fp16": torch.float16,
-    "fp32": torch.float32,
-}
-WEIGHT_DTYPES = ("default", *_DTYPES)
 
 
 class JoVALatentFormat(comfy.latent_formats.LatentFormat):
@@ -62,9 +46,9 @@ class JoVALatentFormat(comfy.latent_formats.LatentFormat):
             self.latent_rgb_factors = wan.latent_rgb_factors
             self.latent_rgb_factors_bias = wan.latent_rgb_factors_bias
             self.taesd_decoder_name = wan.taesd_decoder_name
-        elif video.codec in PREVIEW:
-            self.latent_rgb_factors = PREVIEW[video.codec].factors
-            self.latent_rgb_factors_bias = PREVIEW[video.codec].bias
+        elif (known := preview_factors(video.codec)) is not None:
+            self.latent_rgb_factors = known.factors
+            self.latent_rgb_factors_bias = known.bias
 
     def fix_empty_latent(self, latent: Tensor) -> Tensor:
         """Undo core's repeating of an empty video latent to `latent_channels`."""
@@ -221,86 +205,3 @@ def _jova(model: Any) -> JoVAModel:
             f"The model is a {type(model.model).__name__}, not a JoVA; connect Load JoVA Model."
         )
     return model.model
-
-
-def load_model(
-    path: Path | None, weight_dtype: str = "default", preset: str | None = None
-) -> comfy.model_patcher.ModelPatcher:
-    """A JoVA checkpoint (None: the bundled mini) as MODEL.
-
-    Raises JoVAError for a file that is no JoVA, is truncated, or lost its metadata.
-    """
-    options: dict[str, Any] = {"fp8_optimizations": weight_dtype.endswith("_fast")}
-    if weight_dtype in _DTYPES:
-        options["dtype"] = _DTYPES[weight_dtype]
-    return _load(MINI if path is None else path, options, preset)
-
-
-def _load(
-    path: Path, options: dict[str, Any], preset: str | None, disable_dynamic: bool = False
-) -> comfy.model_patcher.ModelPatcher:
-    tensors, config, notes = _read(path, preset)
-    management = comfy.model_management
-    known = JoVAModelConfig(config)
-    known.quant_config = comfy.utils.detect_layer_quantization(tensors, "")
-    quantised = known.quant_config is not None
-    device = management.get_torch_device()
-    offload = management.unet_offload_device()
-    dtype = options.get("dtype") or management.unet_dtype(
-        model_params=comfy.utils.calculate_parameters(tensors),
-        supported_dtypes=known.supported_inference_dtypes,
-        weight_dtype=None if quantised else comfy.utils.weight_dtype(tensors),
-    )
-    cast = management.unet_manual_cast(
-        None if quantised else dtype, device, known.supported_inference_dtypes
-    )
-    known.set_inference_dtype(dtype, cast, device=device)
-    known.optimizations["fp8"] = options["fp8_optimizations"]
-    model = known.get_model(tensors)
-    model.notes = notes
-    kind = comfy.model_patcher
-    patcher_class = kind.ModelPatcher if disable_dynamic else kind.CoreModelPatcher
-    patcher = patcher_class(model, load_device=device, offload_device=offload)
-    if not management.is_device_cpu(offload):
-        model.to(offload)
-    model.load_model_weights(tensors, "", assign=patcher.is_dynamic())
-    patcher.cached_patcher_init = (_load, (path, options, preset))
-    return patcher
-
-
-def _read(path: Path, preset: str | None) -> tuple[dict[str, Tensor], JoVAConfig, dict[str, Any]]:
-    existing_file(path, "checkpoint", "a JoVA checkpoint (.safetensors)")
-    if path.suffix not in (".safetensors", ".sft"):
-        raise JoVAError(
-            f"{path.name} is no safetensors file; give a JoVA checkpoint (.safetensors)."
-        )
-    try:
-        tensors, metadata = comfy.utils.load_torch_file(str(path), return_metadata=True)
-    except Exception as error:
-        raise JoVAError(
-            f"The checkpoint {path.name} cannot be read ({error}); it may be truncated: "
-            "copy or download it again."
-        ) from error
-    tensors, metadata = comfy.utils.convert_old_quants(tensors, "", metadata=metadata or {})
-    # Core's save nodes put this prefix before every name.
-    inner = comfy.utils.state_dict_prefix_replace(
-        tensors, {"model.diffusion_model.": ""}, filter_keys=True
-    )
-    tensors = inner or tensors
-    config, notes = describe(path, tensors, metadata or {}, preset=preset)
-    if preset is not None and config == PRESETS["mini"]:
-        # The preset has no latent statistics; they are those of the bundled codecs.
-        config = replace(config, **_bundled_streams())
-    missing = sorted(expected_shapes(config).keys() - tensors.keys())
-    if missing:
-        raise JoVAError(
-            f"{path.name} does not hold the model its config describes: {len(missing)} tensors are "
-            f"missing, first {missing[0]}; give another file."
-        )
-    return tensors, config, notes
-
-
-def _bundled_streams() -> dict[str, Any]:
-    _, metadata = comfy.utils.load_torch_file(str(MINI), return_metadata=True)
-    config, _ = describe(MINI, {}, metadata)
-    return {"video": config.video, "audio": config.audio}

@@ -8,8 +8,11 @@ import comfy.utils
 from torch import Tensor
 
 from ...jova_core.mouth import MouthRegions, detect_mouths, draw_boxes, mouth_regions
+from ...jova_core.mouth.faces import MOST_FACES
 from .files import face_model
 from .media import bytes_of, to_image
+
+__all__ = ["MOST_FACES", "MouthMasks", "mouth_masks"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,8 @@ import comfy.patcher_extension
 import torch
 from torch import Tensor
 
-from ...jova_core.config import JoVAConfig, JoVAError
+from ...jova_core.config import JoVAConfig
+from ...jova_core.errors import JoVAError
 from ...jova_core.latents import AVLatents, Conditioning
 from ...jova_core.model.jova import JoVA
 from .streams import first_channels

@@ -1,16 +1,13 @@
 """What the page may ask the server: the rates of a checkpoint, for the length planner."""
 
-from pathlib import Path
-
 from aiohttp import web
-from safetensors import safe_open
 
-from ...jova_core.config import JoVAError
-from ...jova_core.files import existing_file
-from ...jova_core.model.checkpoint import describe
-from ...jova_core.pipeline import MAX_SECONDS, MINI
+from ...jova_core.errors import JoVAError
+from ...jova_core.model.checkpoint import read_config
+from ...jova_core.pipeline import MAX_SECONDS
 from ...jova_core.timeline import Timeline
-from .files import chosen_path
+from .files import FROM_FILE, chosen_path
+from .mini import bundled_checkpoint
 
 
 def add_routes() -> None:
@@ -25,9 +22,12 @@ def add_routes() -> None:
 async def _rates(request: web.Request) -> web.Response:
     try:
         path = chosen_path("diffusion_models", request.query.get("checkpoint", ""))
-        line = Timeline.of(describe(*_header(path or MINI), preset=_preset(request))[0])
+        preset = request.query.get("preset", FROM_FILE)
+        named = None if preset == FROM_FILE else preset
+        config, _ = read_config(path or bundled_checkpoint(), preset=named)
     except (JoVAError, FileNotFoundError) as error:
         return web.json_response({"error": str(error)}, status=400)
+    line = Timeline.of(config)
     rates = {
         "fps": str(line.fps),
         "sample_rate": line.sample_rate,
@@ -36,20 +36,3 @@ async def _rates(request: web.Request) -> web.Response:
         "max_seconds": MAX_SECONDS,
     }
     return web.json_response(rates)
-
-
-def _header(path: Path) -> tuple[Path, dict, dict[str, str]]:
-    """A checkpoint's path, no tensors, and its metadata, read without the weights."""
-    existing_file(path, "checkpoint", "a JoVA checkpoint (.safetensors)")
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            return path, {}, file.metadata() or {}
-    except Exception as error:
-        raise JoVAError(
-            f"{path.name} is truncated or no safetensors file ({error}); give a JoVA checkpoint."
-        ) from error
-
-
-def _preset(request: web.Request) -> str | None:
-    name = request.query.get("preset", "from the file")
-    return None if name == "from the file" else name

@@ -5,6 +5,7 @@
 Run by ComfyUI's own interpreter. A check returns what it measured; an exception is its failure.
 """
 
+import dataclasses
 import json
 import sys
 import traceback
@@ -24,7 +25,7 @@ TITLES = {}
 
 
 def check(title):
-    """Register a check under its own name; `title` stands in the README's table."""
+    """Register a check under its own name; `title` stands in docs/compatibility.md."""
 
     def register(function):
         CHECKS[function.__name__] = function
@@ -330,8 +331,8 @@ def tiny(world):
     import torch
 
     core = core_of(world)
-    config = core.config.replace(
-        core.config.PRESETS["mini"],
+    config = dataclasses.replace(
+        core.presets.PRESETS["mini"],
         dim=32,
         heads=2,
         rope_axes=(8, 4, 4),
@@ -340,14 +341,14 @@ def tiny(world):
         text=(core.config.TextEncoderSpec(name="one", width=12, max_tokens=5),),
     )
     network = core.jova.JoVA(config)
-    core.jova.initialise(network, 0)
+    core.initialise.initialise(network, 0)
     with torch.no_grad():
         generator = torch.Generator().manual_seed(1)
         for parameter in network.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
     path = Path(tempfile.mkdtemp()) / "tiny.safetensors"
     core.checkpoint.save_jova(path, network.state_dict(), config, {})
-    model = core.adapter.load_model(path)
+    model = core.loader.load_checkpoint(path)
     latent = world.run("JoVAEmptyLatent", model=model, frames=5, width=32, height=32, batch_size=1)[
         0
     ]
@@ -649,7 +650,7 @@ def latents_equal_the_command_lines(world):
     import torch
 
     core, found = core_of(world), {}
-    pipeline = core.pipeline.load_pipeline()
+    pipeline = core.mini.load_pipeline()
     model = world.run("JoVALoadModel", checkpoint=BUNDLED, weight_dtype="fp32")[0]
     video_vae, audio_vae = world.vaes()
     portrait, film, voice, _ = world.run("JoVASampleMedia")
@@ -666,8 +667,8 @@ def latents_equal_the_command_lines(world):
         "film": {"video": sample.frames[:frames]},
     }
     for name, inputs in given.items():
-        clip = core.pipeline.generate(
-            pipeline, prompt, frames, settings, given=core.pipeline.Given(**inputs)
+        clip = core.decoding.generate(
+            pipeline, prompt, frames, settings, given=core.given.Given(**inputs)
         )
         latent = world.empty(frames=frames)
         (positive, negative) = world.told()
@@ -724,23 +725,22 @@ def core_of(world):
         return importlib.import_module(f"{world.pack}.{name}")
 
     return SimpleNamespace(
-        config=_with_replace(core("jova_core.config")),
+        config=core("jova_core.config"),
+        presets=core("jova_core.presets"),
+        given=core("jova_core.given"),
+        decoding=core("jova_core.decoding"),
+        mini=core("jova_core.mini"),
+        initialise=core("jova_core.training.initialise"),
         pipeline=core("jova_core.pipeline"),
         prompt=core("jova_core.prompt"),
         latents=core("jova_core.latents"),
-        samples=core("jova_core.samples"),
+        samples=core("jova_core.mini.samples"),
         checkpoint=core("jova_core.model.checkpoint"),
         jova=core("jova_core.model.jova"),
         kernels=core("jova_core.kernels"),
-        adapter=core("nodes._comfy"),
+        loader=core("nodes._comfy.load"),
+        model=core("nodes._comfy.model"),
     )
-
-
-def _with_replace(config):
-    from dataclasses import replace
-    from types import SimpleNamespace
-
-    return SimpleNamespace(**{**vars(config), "replace": replace})
 
 
 @check("ModelSave, then Load JoVA Model")
@@ -751,13 +751,13 @@ def files_that_core_saved(world):
     folder = Path(folder_paths.get_output_directory()) / "jova_compat"
     world.run("ModelSave", model=world.model(), filename_prefix="jova_compat/mini")
     path = sorted(folder.glob("mini*.safetensors"))[-1]
-    adapter = core_of(world).adapter
+    loader = core_of(world).loader
     try:
         try:
-            adapter.load_model(path)
+            loader.load_checkpoint(path)
         except ValueError as error:
             asked = str(error)
-        model = adapter.load_model(path, "default", "mini")
+        model = loader.load_checkpoint(path, "default", "mini")
         difference = apart(streams(world.ksampler(model=model)), world.reference())
     finally:
         path.unlink()
@@ -843,8 +843,8 @@ def memory_estimate(world):
     import torch
 
     core = core_of(world)
-    wide = core.config.replace(
-        core.config.PRESETS["jova_3b2"],
+    wide = dataclasses.replace(
+        core.presets.PRESETS["jova_3b2"],
         dim=512,
         heads=4,
         dual_blocks=1,
@@ -860,7 +860,7 @@ def memory_estimate(world):
         text = torch.randn(2, config.text_tokens, config.text[0].width)
         peak = _peak_bytes(core, config, parts, text)
         elements = parts.video[0].numel() + parts.audio[0].numel()
-        estimate = 2 * elements * 4 * 0.01 * core.adapter.memory_factor(config) * 2**20
+        estimate = 2 * elements * 4 * 0.01 * core.model.memory_factor(config) * 2**20
         found[name] = estimate / peak
     assert all(1.0 <= ratio <= 2.0 for ratio in found.values()), found
     return "estimate / measured: " + ", ".join(f"{k} {v:.2f}" for k, v in found.items())

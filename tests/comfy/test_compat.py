@@ -1,4 +1,4 @@
-"""Stock nodes on a JoVA in a real ComfyUI: each line of the README's table is one of these."""
+"""Stock nodes on a JoVA in a real ComfyUI: each line of the PAGE's table is one of these."""
 
 import importlib.util
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-README = HERE.parents[1] / "README.md"
+PAGE = HERE.parents[1] / "docs" / "compatibility.md"
 
 
 def _compat():
@@ -40,10 +40,10 @@ def results(comfy_root, comfy_python, comfy_environment, tmp_path_factory):
     assert done.returncode == 0, done.stderr[-4000:]
     found = json.loads(out.read_text(encoding="utf-8"))
     if os.environ.get("JOVA_WRITE_SNAPSHOTS"):
-        text = README.read_text(encoding="utf-8")
+        text = PAGE.read_text(encoding="utf-8")
         new = f"<!-- compatibility -->\n{COMPAT.table(found)}\n<!-- /compatibility -->"
         pattern = "<!-- compatibility -->.*<!-- /compatibility -->"
-        README.write_text(re.sub(pattern, lambda _: new, text, flags=re.S), encoding="utf-8")
+        PAGE.write_text(re.sub(pattern, lambda _: new, text, flags=re.S), encoding="utf-8")
     return found
 
 
@@ -53,7 +53,7 @@ def test_it_works(results, name):
 
 
 def test_the_readme_lists_every_check():
-    text = README.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     block = re.search("<!-- compatibility -->(.*)<!-- /compatibility -->", text, re.S)[1]
     shown = [line.split(" | ")[0].strip("| ") for line in block.strip().splitlines()[2:]]
     fake = {name: {"works": True, "detail": "0 1.0"} for name in COMPAT.CHECKS}

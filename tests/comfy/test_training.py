@@ -8,7 +8,7 @@ import time
 import pytest
 
 from jova_core.media import write_clip
-from jova_core.samples import load_sample, sample_names
+from jova_core.mini.samples import load_sample, sample_names
 
 BUNDLED = "jova-mini (bundled)"
 SAMPLES = "sample clips (bundled)"

@@ -8,8 +8,10 @@ from fractions import Fraction
 import pytest
 import torch
 
-from jova_core.config import PRESETS, AudioSpec, JoVAConfig, JoVAError, TextEncoderSpec, VideoSpec
+from jova_core.config import AudioSpec, JoVAConfig, TextEncoderSpec, VideoSpec
+from jova_core.errors import JoVAError
 from jova_core.model.jova import JoVA
+from jova_core.presets import PRESETS
 
 
 @pytest.mark.parametrize("name", PRESETS)

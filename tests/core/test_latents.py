@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from jova_core.config import PRESETS, JoVAError
+from jova_core.errors import JoVAError
 from jova_core.latents import AVLatents, denormalise, draw_noise, latent_shapes, normalise
+from jova_core.presets import PRESETS
 
 
 def test_noise_of_a_seed_is_pinned():

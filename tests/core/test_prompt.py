@@ -4,15 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jova_core.config import JoVAError
-from jova_core.prompt import (
-    Prompt,
-    Vocabulary,
-    describe_unknown,
-    estimate_seconds,
-    normalise_words,
-    parse_prompt,
-)
+from jova_core.config import PromptForm
+from jova_core.errors import JoVAError
+from jova_core.prompt import Prompt, normalise_words, parse_prompt
+from jova_core.vocabulary import Vocabulary, describe_unknown, estimate_seconds
 
 WORDS = Vocabulary(("a", "red", "hair", "with"), ("a", "deep", "voice", "speaks"), ("hello", "cat"))
 TEXT = st.lists(st.text("abcXYZ'é-,.!?0123 <>\"", min_size=1, max_size=8)).map(
@@ -109,3 +104,18 @@ def test_vocabulary_round_trip():
 def test_estimate_seconds():
     assert estimate_seconds("hello cat") == pytest.approx(1.28)
     assert estimate_seconds("...") == 0
+
+
+def test_the_second_version_of_the_paper_orders_the_tags_otherwise():
+    form = PromptForm(
+        order=("transcript", "audio_caption", "video_caption"), transcript_if_empty=False
+    )
+    said = Prompt(video_caption="a face", audio_caption="a low voice", transcript="hello")
+    expected = "<Transcript>: hello <Audio Caption>: a low voice <Video Caption>: a face"
+    assert said.tagged(form) == expected
+    silent = Prompt(video_caption="a face", audio_caption="rain")
+    assert silent.tagged(form) == "<Audio Caption>: rain <Video Caption>: a face"
+    assert parse_prompt(said.tagged(form)) == said
+    assert parse_prompt(silent.tagged(form)) == silent
+    with pytest.raises(JoVAError, match="once each"):
+        PromptForm(order=("transcript",))

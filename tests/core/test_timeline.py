@@ -9,7 +9,8 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from jova_core.config import PRESETS, JoVAError
+from jova_core.errors import JoVAError
+from jova_core.presets import PRESETS
 from jova_core.timeline import Timeline
 
 FPS = [Fraction(16), Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001)]

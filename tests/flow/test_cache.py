@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from jova_core.config import JoVAError
+from jova_core.errors import JoVAError
 from jova_core.flow.cache import StepCache, relative_change
 from jova_core.flow.schedule import simple_sigmas
 from jova_core.flow.solvers import euler

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from jova_core.config import JoVAError
+from jova_core.errors import JoVAError
 from jova_core.flow.guidance import adaptive_projected, classifier_free
 from jova_core.flow.schedule import simple_sigmas
 from jova_core.flow.solvers import SOLVERS, euler, heun

@@ -8,8 +8,9 @@ import random
 import sys
 from fractions import Fraction
 
-from jova_core.config import PRESETS, JoVAError
+from jova_core.errors import JoVAError
 from jova_core.pipeline import MAX_SECONDS
+from jova_core.presets import PRESETS
 from jova_core.timeline import Timeline
 
 CASES = 1200

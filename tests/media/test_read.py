@@ -10,7 +10,7 @@ import soundfile
 import torch
 from PIL import Image
 
-from jova_core.config import JoVAError
+from jova_core.errors import JoVAError
 from jova_core.media import (
     fit_image,
     probe,

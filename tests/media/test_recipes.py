@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from jova_core.config import JoVAError
+from jova_core.errors import JoVAError
 from jova_core.media import (
     load_recipe,
     probe,

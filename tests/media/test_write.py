@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 import torch
 
-from jova_core.config import JoVAError
+from jova_core.errors import JoVAError
 from jova_core.media import (
     FrameStream,
     probe,

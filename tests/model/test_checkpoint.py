@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from jova_core.config import JoVAError
+from jova_core.errors import JoVAError
 from jova_core.model.checkpoint import load_jova, save_jova
 
 

@@ -7,10 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from jova_core.config import JoVAError, TextEncoderSpec
+from jova_core.config import TextEncoderSpec
+from jova_core.errors import JoVAError
 from jova_core.kernels import attention
 from jova_core.latents import AVLatents
-from jova_core.model.jova import JoVA, initialise
+from jova_core.model.jova import JoVA
+from jova_core.training.initialise import initialise
 
 TWO_ENCODERS = (
     TextEncoderSpec(name="one", width=12, max_tokens=5),

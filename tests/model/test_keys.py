@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from jova_core.config import PRESETS
 from jova_core.model.jova import JoVA
+from jova_core.presets import PRESETS
 
 SNAPSHOT = Path(__file__).with_name("state_dict_mini.txt")
 LAYERS = r"(qkv|proj|mlp\.[02]|mod)\.(weight|bias)|[qk]_norm\.weight"

@@ -6,8 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from jova_core.config import PRESETS, JoVAError
-from jova_core.model.jova import JoVA, initialise
+from jova_core.errors import JoVAError
+from jova_core.model.jova import JoVA
 from jova_core.model.lora import (
     BranchLoRA,
     LoRAConfig,
@@ -17,6 +17,8 @@ from jova_core.model.lora import (
     merge_lora,
     save_lora,
 )
+from jova_core.presets import PRESETS
+from jova_core.training.initialise import initialise
 
 _SMALL = PRESETS["mini_ablation"]
 CONFIG = replace(_SMALL, dim=48, heads=2, rope_axes=(8, 8, 8), dual_blocks=1, single_blocks=1)

@@ -8,9 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jova_core.config import PRESETS, AudioSpec
+from jova_core.config import AudioSpec
 from jova_core.kernels.reference import rotate
 from jova_core.model.rope import audio_positions, audio_rope, video_rope
+from jova_core.presets import PRESETS
 from jova_core.timeline import Timeline
 
 CPU = torch.device("cpu")

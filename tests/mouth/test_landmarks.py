@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
-from safetensors.torch import save_file
 
-from jova_core.config import JoVAError
-from jova_core.mouth import box_iou, detect_lips, find_landmarker
-from jova_core.mouth.cache import cache_masks, load_masks
+from jova_core.errors import JoVAError
+from jova_core.mouth import detect_lips, find_landmarker
 from jova_core.mouth.landmarks import MODEL_VARIABLE, fill_gaps
 
 SHARED = Path(os.environ.get("JOVA_SHARED", Path(__file__).parents[3] / "shared"))
@@ -53,7 +51,7 @@ def drawn_clip(count):
 
 
 @needs_model
-def test_lips_of_a_drawn_face_are_followed():
+def test_lips_of_a_drawn_face_are_followed(box_iou):
     frames, opening, boxes = drawn_clip(17)
     track = detect_lips(frames, model_path=MODEL)
     assert track.measured.all()
@@ -104,43 +102,6 @@ def test_the_model_file_is_asked_for_and_checked(tmp_path, monkeypatch):
     monkeypatch.setenv(MODEL_VARIABLE, str(tmp_path / "foreign.task"))
     with pytest.raises(JoVAError, match="sha256"):
         find_landmarker()
-
-
-class FakeDataset:
-    """Two clips on disk: one with a face, one without."""
-
-    height = width = SIZE
-
-    def __init__(self, root):
-        self.root = root
-        self.clips = [type("Clip", (), {"id": name})() for name in ("face", "empty")]
-        frames, _, boxes = drawn_clip(9)
-        (root / "clips").mkdir()
-        save_file({"frames": frames, "mouth_box": boxes}, root / "clips/face.safetensors")
-        blank = {"frames": torch.zeros_like(frames), "mouth_box": boxes}
-        save_file(blank, root / "clips/empty.safetensors")
-
-
-@needs_model
-def test_masks_of_a_data_set_are_cached_with_a_summary(tmp_path):
-    out = tmp_path / "masks.safetensors"
-    summary = cache_masks(FakeDataset(tmp_path), out, workers=1, model_path=MODEL)
-    masks, stored = load_masks(out)
-    assert masks["face"].shape == (3, 12, 12)
-    assert masks["face"].any()
-    assert not masks["empty"].any()
-    assert summary == stored
-    assert summary["found"] == 0.5
-    assert summary["iou"] > 0.6
-    assert summary["without_face"] == ["empty"]
-
-
-def test_a_foreign_mask_file_gets_a_sentence(tmp_path):
-    save_file({"x": torch.zeros(1)}, tmp_path / "x.safetensors")
-    (tmp_path / "y.safetensors").write_text("hello")
-    for name in "xyz":
-        with pytest.raises(JoVAError, match="mouth masks"):
-            load_masks(tmp_path / f"{name}.safetensors")
 
 
 @needs_model

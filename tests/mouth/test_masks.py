@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from jova_core.config import JoVAError
-from jova_core.mouth import box_iou, latent_mask
+from jova_core.errors import JoVAError
+from jova_core.mouth import latent_mask
 from jova_core.mouth.masks import pad_boxes, smooth_boxes
 
 BOX = torch.tensor([32.0, 64.0, 48.0, 72.0])
@@ -60,13 +60,8 @@ def test_smoothing_keeps_straight_motion_and_halves_a_single_jump():
     assert smooth_boxes(jump, found)[:, 0, 0].tolist() == [0, 1, 2, 1, 0]
 
 
-def test_padding_and_overlap_of_boxes():
+def test_padding_grows_a_box_on_each_side():
     assert pad_boxes(BOX, 0.25).tolist() == [28, 62, 52, 74]
-    right = BOX + torch.tensor([8.0, 0, 8, 0])
-    assert float(box_iou(BOX, BOX)) == 1
-    assert float(box_iou(BOX, right)) == pytest.approx(1 / 3)
-    assert float(box_iou(BOX, BOX + 50)) == 0
-    assert box_iou(BOX, BOX * float("nan")).isnan()
 
 
 @pytest.mark.parametrize("frames", [2, 4, 32])

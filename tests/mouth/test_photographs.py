@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from jova_core.config import JoVAError
-from jova_core.mouth import box_iou, detect_lips, detect_mouths, latent_mask
+from jova_core.errors import JoVAError
+from jova_core.mouth import detect_lips, detect_mouths, latent_mask
 from jova_core.mouth.faces import follow
 from jova_core.mouth.landmarks import MODEL_VARIABLE
 
@@ -57,7 +57,7 @@ def cells_of(boxes, size):
 
 @needs_model
 @pytest.mark.parametrize("size", [64, 128, 512])
-def test_the_lips_of_a_photograph_are_found_and_the_mask_holds_them(size):
+def test_the_lips_of_a_photograph_are_found_and_the_mask_holds_them(size, box_iou):
     frames, boxes = film(size)
     track = detect_lips(frames, model_path=MODEL)
     assert track.measured.all()
@@ -72,7 +72,7 @@ def test_the_lips_of_a_photograph_are_found_and_the_mask_holds_them(size):
 
 
 @needs_model
-def test_two_faces_keep_their_places():
+def test_two_faces_keep_their_places(box_iou):
     frames, boxes = film(192)
     pair = torch.cat([frames, frames.flip(0)], dim=2)
     tracks = detect_mouths(pair, faces=2, model_path=MODEL)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from jova_core.config import JoVAError
+from jova_core.errors import JoVAError
 from jova_core.mouth import MouthTracks, draw_boxes, mouth_regions
 from jova_core.mouth.faces import place
 from jova_core.mouth.landmarks import lip_track

@@ -15,7 +15,7 @@ import pytest
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 SNAPSHOT = HERE / "schema.json"
-README = ROOT / "README.md"
+NODES_PAGE = ROOT / "docs" / "nodes.md"
 WRITE = bool(os.environ.get("JOVA_WRITE_SNAPSHOTS"))
 HOST = {"comfy", "comfy_extras", "folder_paths", "server", "node_helpers", "nodes", "aiohttp"}
 
@@ -45,7 +45,7 @@ def public(schemas):
 
 
 def node_table(schemas):
-    """The README's table."""
+    """The NODES_PAGE's table."""
     lines = ["| Node | Does |", "|---|---|"]
     return "\n".join([*lines, *(f"| {s['display_name']} | {s['description']} |" for s in schemas)])
 
@@ -62,12 +62,12 @@ def test_the_schema_is_the_published_one(report):
         pytest.fail(f"graphs rely on the schema; {advice}:\n{difference}", pytrace=False)
 
 
-def test_the_readme_shows_the_nodes(report):
-    text, table = README.read_text(encoding="utf-8"), node_table(report["schemas"])
+def test_the_page_of_nodes_shows_them(report):
+    text, table = NODES_PAGE.read_text(encoding="utf-8"), node_table(report["schemas"])
     if WRITE:
         new = f"<!-- nodes -->\n{table}\n<!-- /nodes -->"
         text = re.sub("<!-- nodes -->.*<!-- /nodes -->", lambda _: new, text, flags=re.S)
-        README.write_text(text, encoding="utf-8")
+        NODES_PAGE.write_text(text, encoding="utf-8")
     assert f"<!-- nodes -->\n{table}\n<!-- /nodes -->" in text, "JOVA_WRITE_SNAPSHOTS=1 renews it"
 
 

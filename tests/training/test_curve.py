@@ -3,8 +3,8 @@ import json
 import pytest
 import torch
 
-from jova_core.config import JoVAError
-from jova_core.quality.chart import LIPS, VOICE
+from jova_core.chart import LIPS, VOICE
+from jova_core.errors import JoVAError
 from jova_core.training.curve import plot_losses, read_log, write_curve
 
 

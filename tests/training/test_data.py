@@ -1,69 +1,70 @@
 """Encoding a data set and drawing batches from it."""
 
-import json
-import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
-from jova_core.codecs import MiniAudioCodec, MiniVideoCodec
-from jova_core.codecs.checkpoint import LatentStats, MiniCodecs
-from jova_core.codecs.text import MiniTextEncoder
-from jova_core.config import PRESETS, JoVAError
+from jova_core.codecs import Codecs, LatentStats
+from jova_core.errors import JoVAError
 from jova_core.latents import latent_shapes
-from jova_core.minidata.dataset import load_dataset
-from jova_core.minidata.vocabulary import published_vocabulary
+from jova_core.mini.codecs import MiniAudioCodec, MiniVideoCodec
+from jova_core.mini.data.vocabulary import published_vocabulary
+from jova_core.mini.text.encoder import MiniTextEncoder
 from jova_core.model.block import call_block
 from jova_core.model.jova import JoVA
-from jova_core.training.data import LatentSet, encode_dataset, read_training
+from jova_core.presets import PRESETS
+from jova_core.prompt import Prompt
+from jova_core.training.data import LatentSet
+from jova_core.training.encode import encode_clips
 from jova_core.training.loop import losses
 from jova_core.training.settings import Tasks, TrainSettings
+from jova_core.training.shards import read_encoded
+from jova_core.training.source import SourceClip
 
 _MINI = PRESETS["mini"]
 MEAN, STD = (0.5,), (2.0,)
 CONFIG = replace(
     _MINI,
-    video=replace(_MINI.video, mean=MEAN * 16, std=STD * 16),
+    video=replace(_MINI.video, mean=MEAN * 16, std=STD * 16, width=24, height=24),
     audio=replace(_MINI.audio, mean=MEAN * 20, std=STD * 20),
 )
 
 
-def make_clips(root: Path, frames: tuple[int, ...]) -> Path:
-    """A data set folder of random clips in the format of `jova data make-mini`."""
-    (root / "clips").mkdir(parents=True)
-    clips = []
-    for number, count in enumerate(frames):
-        name = f"{number:06d}"
-        pixels = torch.randint(0, 255, (count, 24, 24, 3), dtype=torch.uint8)
-        clip = {"frames": pixels, "audio": 0.1 * torch.randn(1000 * count)}
-        clip |= {"lips": torch.zeros(count, 2), "mouth_box": torch.zeros(count, 4)}
-        save_file(clip, root / "clips" / f"{name}.safetensors")
-        clips.append(
-            {
-                "id": name,
-                "split": "train",
-                "video_caption": "a pale face with red hair on a blue background",
-                "audio_caption": "a deep voice speaks",
-                "transcript": "hello cat",
-                "frames": count,
-                "attributes": {},
-                "voice": "deep",
-                "words": [],
-            }
+class RandomSource:
+    """Clips of random pixels and samples."""
+
+    def entries(self):
+        return list(enumerate((5, 5, 9)))
+
+    def key(self, entry):
+        return f"{entry[0]}"
+
+    def name(self, entry):
+        return f"clip {entry[0]}"
+
+    def needs_mouths(self):
+        return False
+
+    def read(self, entry, config):
+        number, frames = entry
+        generator = torch.Generator().manual_seed(number)
+        height, width = config.video.height, config.video.width
+        pixels = torch.randint(0, 255, (frames, height, width, 3), generator=generator).byte()
+        mouth = torch.full((1 + frames // 4, height // 8, width // 8), number == 2)
+        return SourceClip(
+            frames=pixels,
+            audio=0.1 * torch.randn(1000 * frames, generator=generator),
+            prompt=Prompt(
+                video_caption="a pale face with red hair on a blue background",
+                audio_caption="a deep voice speaks",
+                transcript="hello cat",
+            ),
+            mouth=mouth,
         )
-    index = {"format": "jova-clips-1", "seed": 0, "fps": 16, "sample_rate": 16000}
-    index |= {"height": 24, "width": 24, "clips": clips}
-    index["held_out"] = {"hair_background": [], "word_pairs": []}
-    (root / "dataset.json").write_text(json.dumps(index))
-    return root
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = make_clips(tmp_path_factory.mktemp("clips") / "set", (5, 5, 9))
+def load_random_codecs() -> Codecs:
     torch.manual_seed(0)
     stats = LatentStats(
         video_mean=torch.tensor(MEAN * 16),
@@ -71,45 +72,47 @@ def root(tmp_path_factory):
         audio_mean=torch.tensor(MEAN * 20),
         audio_std=torch.tensor(STD * 20),
     )
-    codecs = MiniCodecs(video=MiniVideoCodec().eval(), audio=MiniAudioCodec().eval(), stats=stats)
-    encode_dataset(load_dataset(root), codecs)
-    masks = {f"00000{n}": torch.zeros((2, 3, 3), dtype=torch.uint8) for n in (0, 1)}
-    masks["000002"] = torch.ones((3, 3, 3), dtype=torch.uint8)
-    save_file(
-        masks | {"000002": torch.ones((3, 3, 3), dtype=torch.uint8)}, root / "masks.safetensors"
-    )
+    return Codecs(video=MiniVideoCodec().eval(), audio=MiniAudioCodec().eval(), stats=stats)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("clips") / "set"
+    encode_clips(RandomSource(), root, CONFIG, load_random_codecs, workers=1)
     return root
 
 
 @pytest.fixture(scope="module")
 def latents(root):
-    return LatentSet(read_training(root), CONFIG)
+    return LatentSet(read_encoded(root), CONFIG)
 
 
 @pytest.fixture(scope="module")
-def encoder():
-    return MiniTextEncoder(published_vocabulary(), CONFIG.text[0].max_tokens)
+def encoders():
+    return (MiniTextEncoder(published_vocabulary(), CONFIG.text[0].max_tokens),)
 
 
 def test_encoding_writes_latents_of_the_timeline(root):
-    stored = load_file(root / "latents.safetensors")
-    for number, frames in enumerate((5, 5, 9)):
-        video, audio = latent_shapes(CONFIG, frames, height=24, width=24)
-        assert stored[f"{number:06d}.video"].shape == video[1:]
-        assert stored[f"{number:06d}.audio"].shape == audio[1:]
+    encoded = read_encoded(root)
+    assert [clip.frames for clip in encoded.clips] == [5, 5, 9]
+    for clip in encoded.clips:
+        video, audio = latent_shapes(CONFIG, clip.frames, height=24, width=24)
+        assert encoded.latents[f"{clip.id}.video"].shape == video[1:]
+        assert encoded.latents[f"{clip.id}.audio"].shape == audio[1:]
+        assert encoded.masks[clip.id].shape == video[2:]
 
 
-def test_a_batch_depends_on_its_step_alone(latents, encoder):
+def test_a_batch_depends_on_its_step_alone(latents, encoders):
     settings = TrainSettings(batch=4)
-    one, again, other = (latents.batch(s, settings, encoder, torch.float32) for s in (3, 3, 4))
+    one, again, other = (latents.batch(s, settings, encoders, torch.float32) for s in (3, 3, 4))
     assert torch.equal(one.x.video, again.x.video)
     assert torch.equal(one.conditioning.text[0], again.conditioning.text[0])
     assert one.x.video.shape != other.x.video.shape or not torch.equal(one.x.video, other.x.video)
 
 
-def test_given_streams_are_clean_and_at_time_zero(latents, encoder):
+def test_given_streams_are_clean_and_at_time_zero(latents, encoders):
     tasks = Tasks(independent=0.0, audio_given=1.0, video_given=0.0, image_given=1.0)
-    batch = latents.batch(0, TrainSettings(batch=4, tasks=tasks), encoder, torch.float32)
+    batch = latents.batch(0, TrainSettings(batch=4, tasks=tasks), encoders, torch.float32)
     assert not batch.t_audio.any()
     assert not batch.made_audio.any()
     assert not batch.t_video[:, 0].any()
@@ -119,9 +122,9 @@ def test_given_streams_are_clean_and_at_time_zero(latents, encoder):
     assert (batch.conditioning.image_mask[:, :, 0] == 1).all()
 
 
-def test_x_and_target_lie_on_the_path(latents, encoder):
+def test_x_and_target_lie_on_the_path(latents, encoders):
     tasks = Tasks(independent=1.0, audio_given=0.0, video_given=0.0, image_given=0.0)
-    batch = latents.batch(1, TrainSettings(batch=4, tasks=tasks), encoder, torch.float32)
+    batch = latents.batch(1, TrainSettings(batch=4, tasks=tasks), encoders, torch.float32)
     sigma = batch.sigma_audio[:, None, None]
     clean = batch.x.audio - sigma * batch.target.audio
     noise = clean + batch.target.audio
@@ -137,19 +140,19 @@ def test_x_and_target_lie_on_the_path(latents, encoder):
     assert (nearest < 1e-3).all()
 
 
-def test_dropping_the_whole_prompt_gives_the_empty_one(latents, encoder):
+def test_dropping_the_whole_prompt_gives_the_empty_one(latents, encoders):
     settings = TrainSettings(batch=4, drop_prompt=1.0)
-    assert not latents.batch(0, settings, encoder, torch.float32).conditioning.text[0].any()
+    assert not latents.batch(0, settings, encoders, torch.float32).conditioning.text[0].any()
 
 
-def test_missing_latents_say_what_to_run(root, tmp_path):
-    shutil.copy(root / "dataset.json", tmp_path)
+def test_missing_latents_say_what_to_run(tmp_path):
     with pytest.raises(JoVAError, match="jova data encode"):
-        read_training(tmp_path)
+        read_encoded(tmp_path)
 
 
 def test_latents_are_normalised_by_the_config(root, latents):
-    stored = load_file(root / "latents.safetensors")["000000.video"].float()
+    encoded = read_encoded(root)
+    stored = encoded.latents[f"{encoded.clips[0].id}.video"].float()
     torch.testing.assert_close(
         latents.buckets[0].video[0].float(), (stored - 0.5) / 2, atol=0.02, rtol=0.02
     )
@@ -158,13 +161,13 @@ def test_latents_are_normalised_by_the_config(root, latents):
 def test_latents_of_other_codecs_are_refused(root):
     other = replace(CONFIG, video=replace(CONFIG.video, mean=(1.0,) * 16))
     with pytest.raises(JoVAError, match="other codecs"):
-        LatentSet(read_training(root), other)
+        LatentSet(read_encoded(root), other)
 
 
-def test_a_step_of_the_voice_alone_has_no_pictures_and_no_given_voice(latents, encoder):
+def test_a_step_of_the_voice_alone_has_no_pictures_and_no_given_voice(latents, encoders):
     tasks = Tasks(independent=0.0, audio_given=1.0, video_given=0.0, image_given=1.0)
     settings = TrainSettings(batch=4, tasks=tasks, audio_alone=1.0)
-    batch = latents.batch(0, settings, encoder, torch.float32)
+    batch = latents.batch(0, settings, encoders, torch.float32)
     assert batch.x.video is None
     assert batch.target.video is None
     assert batch.conditioning.image is None
@@ -186,7 +189,7 @@ def test_a_step_of_the_voice_alone_has_no_pictures_and_no_given_voice(latents, e
     }
     assert moved == {"audio", "text_a"}
     shares = [
-        latents.batch(n, TrainSettings(batch=1, audio_alone=0.5), encoder, torch.float32).x.video
+        latents.batch(n, TrainSettings(batch=1, audio_alone=0.5), encoders, torch.float32).x.video
         is None
         for n in range(60)
     ]

@@ -3,27 +3,31 @@
 import json
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
 from jova_core.__main__ import main
-from jova_core.config import JoVAError
+from jova_core.errors import JoVAError
 from jova_core.latents import latent_shapes
 from jova_core.media import write_clip
+from jova_core.mini import MINI, MINI_CODECS
+from jova_core.mini.codecs.checkpoint import load_codecs
+from jova_core.mini.samples import load_sample
 from jova_core.model.checkpoint import load_jova
 from jova_core.mouth.landmarks import MODEL_VARIABLE
-from jova_core.pipeline import MINI, MINI_CODECS
-from jova_core.samples import load_sample
-from jova_core.training.data import LatentSet, read_training
-from jova_core.training.encode import EncodeRules, encode_clips
+from jova_core.training.data import LatentSet
+from jova_core.training.encode import encode_clips
+from jova_core.training.files_source import EncodeRules, FileSource
 from jova_core.training.manifest import Entry, read_manifest
-from jova_core.training.shards import PATTERN
+from jova_core.training.shards import PATTERN, read_encoded
 
 SHARED = Path(os.environ.get("JOVA_SHARED", Path(__file__).parents[3] / "shared"))
 MODEL = Path(os.environ.get(MODEL_VARIABLE, SHARED / "data/face_landmarker.task"))
 needs_model = pytest.mark.skipif(not MODEL.is_file(), reason="no face_landmarker.task")
+LOAD = partial(load_codecs, MINI_CODECS)
 NAMES = ("brown-hair", "blond-hair", "purple-hair")
 
 
@@ -84,7 +88,7 @@ def encoded(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
     config = load_jova(MINI).config
     entries = read_manifest(root / "clips.jsonl")
-    outcomes = encode_clips(entries, out, config, MINI_CODECS, workers=2, model_path=MODEL)
+    outcomes = encode_clips(FileSource(entries), out, config, LOAD, workers=2, model_path=MODEL)
     return out, config, entries, outcomes
 
 
@@ -104,22 +108,37 @@ def test_a_second_run_does_only_what_is_new(folder, encoded):
     root, _ = folder
     out, config, entries, outcomes = encoded
     before = {path: path.stat().st_mtime_ns for path in out.glob(PATTERN)}
-    again = encode_clips(entries, out, config, MINI_CODECS, workers=1, model_path=MODEL)
+    again = encode_clips(FileSource(entries), out, config, LOAD, workers=1, model_path=MODEL)
     assert again == outcomes
     assert {path: path.stat().st_mtime_ns for path in out.glob(PATTERN)} == before
     shutil.copy(root / "01.mp4", root / "new.mp4")
     (root / "new.jsonl").write_text('{"video": "new.mp4", "transcript": "hello"}')
     more = read_manifest(root / "new.jsonl")
-    made = encode_clips([*entries, *more], out, config, MINI_CODECS, workers=1, model_path=MODEL)
+    made = encode_clips(
+        FileSource([*entries, *more]), out, config, LOAD, workers=1, model_path=MODEL
+    )
     assert made[:-1] == outcomes
     assert made[-1].clip.transcript == "hello"
     assert len(list(out.glob(PATTERN))) == len(before) + 1
 
 
 @needs_model
+def test_other_rules_look_at_a_refused_clip_again(tmp_path):
+    sample = load_sample(NAMES[0])
+    entry = Entry(
+        video=tmp_path / film(tmp_path / "a.mp4", frames=sample.frames[:17]), transcript="a"
+    )
+    config, out = load_jova(MINI).config, tmp_path / "out"
+    how = {"workers": 1, "model_path": MODEL}
+    strict, loose = (FileSource([entry], EncodeRules(min_seconds=s)) for s in (2.0, 1.0))
+    assert "less than 2 s" in encode_clips(strict, out, config, LOAD, **how)[0].reason
+    assert encode_clips(loose, out, config, LOAD, **how)[0].clip is not None
+
+
+@needs_model
 def test_shards_hold_what_training_reads(encoded):
     out, config, _, outcomes = encoded
-    data = read_training(out)
+    data = read_encoded(out)
     first = outcomes[0].clip
     assert (first.transcript, first.audio_caption) == ("hello", "a low voice speaks")
     video, audio = latent_shapes(config, first.frames, height=96, width=96)
@@ -143,8 +162,10 @@ def test_a_mask_of_the_users_own_is_taken_and_needs_no_face(tmp_path):
     (tmp_path / "a.jsonl").write_text(json.dumps(line))
     out, config = tmp_path / "out", load_jova(MINI).config
     entries = read_manifest(tmp_path / "a.jsonl")
-    (outcome,) = encode_clips(entries, out, config, MINI_CODECS, workers=1, model_path="nowhere")
-    mouth = read_training(out).masks[outcome.clip.id]
+    (outcome,) = encode_clips(
+        FileSource(entries), out, config, LOAD, workers=1, model_path="nowhere"
+    )
+    mouth = read_encoded(out).masks[outcome.clip.id]
     assert mouth[3].nonzero().tolist() == [[8, 5], [8, 6]]
     assert torch.equal(mouth, mouth[:1].expand_as(mouth))
 
@@ -161,7 +182,7 @@ def test_the_command_takes_a_folder_with_prompts(tmp_path, capsys, monkeypatch):
     said = capsys.readouterr()
     assert "1 clips encoded, 1 refused" in said.out
     assert "b.mp4: refused: it has no caption" in said.err
-    (clip,) = read_training(tmp_path / "mine_encoded").clips
+    (clip,) = read_encoded(tmp_path / "mine_encoded").clips
     assert (clip.video_caption, clip.transcript) == ("a tan face", "hello friend")
 
 
@@ -185,7 +206,7 @@ def test_a_wrong_list_names_its_line(tmp_path, line, words):
 def test_an_empty_folder_and_wrong_lengths_get_a_sentence(tmp_path):
     with pytest.raises(JoVAError, match="names no clips"):
         read_manifest(tmp_path)
-    with pytest.raises(JoVAError, match="least length"):
+    with pytest.raises(JoVAError, match="minimum above 0"):
         EncodeRules(min_seconds=5)
 
 
@@ -195,10 +216,10 @@ def test_a_clip_that_the_list_no_longer_names_is_not_trained_on(tmp_path):
     config, out, seen = load_jova(MINI).config, tmp_path / "out", []
     how = {"workers": 1, "model_path": MODEL}
     progress = lambda done, total: seen.append((done, total))  # noqa: E731
-    encode_clips(clips, out, config, MINI_CODECS, **how, progress=progress)
+    encode_clips(FileSource(clips), out, config, LOAD, **how, progress=progress)
     assert seen == [(1, 3), (2, 3), (3, 3)]
-    encode_clips(clips[:2], out, config, MINI_CODECS, **how)
-    assert {clip.transcript for clip in read_training(out).clips} == set(NAMES[:2])
-    encode_clips(clips, out, config, MINI_CODECS, **how)
-    assert {clip.transcript for clip in read_training(out).clips} == set(NAMES)
+    encode_clips(FileSource(clips[:2]), out, config, LOAD, **how)
+    assert {clip.transcript for clip in read_encoded(out).clips} == set(NAMES[:2])
+    encode_clips(FileSource(clips), out, config, LOAD, **how)
+    assert {clip.transcript for clip in read_encoded(out).clips} == set(NAMES)
     assert len(list(out.glob(PATTERN))) == 1, "nothing was encoded twice"

@@ -14,13 +14,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from jova_core.config import PRESETS, JoVAError
+from jova_core.codecs import LatentStats
+from jova_core.errors import JoVAError
 from jova_core.latents import latent_shapes
+from jova_core.mini.text.encoder import MiniTextEncoder
 from jova_core.model.checkpoint import load_jova
 from jova_core.model.lora import LoRAConfig, load_lora, merge_lora
-from jova_core.prompt import Vocabulary
+from jova_core.presets import PRESETS
 from jova_core.training.loop import deadline, train
 from jova_core.training.settings import TrainSettings
+from jova_core.training.shards import Outcome, TrainingClip, write_shard
+from jova_core.vocabulary import Vocabulary
 
 _SMALL = PRESETS["mini_ablation"]
 CONFIG = replace(
@@ -41,49 +45,35 @@ SETTINGS = TrainSettings(
 )
 
 
+ENCODERS = (MiniTextEncoder.of(CONFIG, VOCABULARY),)
+
+
 def make_data(root: Path) -> Path:
-    """A data set folder holding latents and masks but no clips: all that training reads."""
-    (root / "clips").mkdir(parents=True)
-    latents, masks, clips = {}, {}, []
+    """A folder of made-up encoded clips: all that training reads."""
+    root.mkdir(parents=True)
+    tensors, outcomes = {}, []
     for number, frames in enumerate((5, 5, 9, 9)):
         name = f"{number:06d}"
         video, audio = latent_shapes(CONFIG, frames, height=24, width=24)
         generator = torch.Generator().manual_seed(number)
-        latents[f"{name}.video"] = torch.randn(video[1:], generator=generator).bfloat16()
-        latents[f"{name}.audio"] = torch.randn(audio[1:], generator=generator).bfloat16()
-        masks[name] = torch.zeros(video[2:], dtype=torch.uint8)
-        masks[name][:, 1:, 1:] = 1
-        clips.append(
-            {
-                "id": name,
-                "split": "train",
-                "video_caption": "red" if number % 2 else "blue",
-                "audio_caption": "deep",
-                "transcript": "hello cat",
-                "frames": frames,
-                "attributes": {},
-                "voice": "deep",
-                "words": [],
-            }
+        tensors[f"{name}.video"] = torch.randn(video[1:], generator=generator).bfloat16()
+        tensors[f"{name}.audio"] = torch.randn(audio[1:], generator=generator).bfloat16()
+        tensors[f"{name}.mouth"] = torch.zeros(video[2:], dtype=torch.uint8)
+        tensors[f"{name}.mouth"][:, 1:, 1:] = 1
+        clip = TrainingClip(
+            id=name,
+            frames=frames,
+            video_caption="red" if number % 2 else "blue",
+            audio_caption="deep",
+            transcript="hello cat",
         )
+        outcomes.append(Outcome(id=name, source=name, clip=clip))
     stats = {
-        f"{stream}_{name}": getattr(getattr(CONFIG, stream), name)
+        f"{stream}_{name}": torch.tensor(getattr(getattr(CONFIG, stream), name))
         for stream in ("video", "audio")
         for name in ("mean", "std")
     }
-    save_file(latents, root / "latents.safetensors", metadata={"stats": json.dumps(stats)})
-    save_file(masks, root / "masks.safetensors")
-    index = {
-        "format": "jova-clips-1",
-        "seed": 0,
-        "fps": 16,
-        "sample_rate": 16000,
-        "height": 24,
-        "width": 24,
-        "held_out": {"hair_background": [], "word_pairs": []},
-        "clips": clips,
-    }
-    (root / "dataset.json").write_text(json.dumps(index))
+    write_shard(root, tensors, outcomes, LatentStats(**stats))
     return root
 
 
@@ -98,9 +88,11 @@ def log_of(folder: Path) -> dict[int, dict]:
 
 
 def run(data, out, **changes):
-    named = ("resume", "init_from", "watches", "lora")
+    named = ("resume", "init_from", "callbacks", "lora")
     extra = {k: changes.pop(k) for k in named if k in changes}
-    return train(data, out, CONFIG, replace(SETTINGS, **changes), VOCABULARY, **extra)
+    notes = {"vocabulary": VOCABULARY.to_dict()}
+    settings = replace(SETTINGS, **changes)
+    return train(data, out, CONFIG, settings, ENCODERS, notes=notes, **extra)
 
 
 def test_loss_falls_on_few_clips(data, tmp_path):
@@ -129,7 +121,7 @@ def test_checkpoint_carries_config_and_vocabulary(data, tmp_path):
 def test_resume_is_bit_exact(data, tmp_path, optimizer):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     run(data, whole, optimizer=optimizer)
-    run(data, parts, optimizer=optimizer, watches=[deadline(0)])
+    run(data, parts, optimizer=optimizer, callbacks=[deadline(0)])
     run(data, parts, optimizer=optimizer, resume=True)
     assert [v["loss"] for v in log_of(parts).values()] == [
         v["loss"] for v in log_of(whole).values()
@@ -172,8 +164,31 @@ def test_init_from_starts_with_those_weights(data, tmp_path):
 
 def test_other_settings_refuse_to_resume(data, tmp_path):
     run(data, tmp_path, steps=2)
-    with pytest.raises(JoVAError, match="other settings"):
+    with pytest.raises(JoVAError, match=r"settings\.seed was the default, now 1"):
         run(data, tmp_path, steps=2, seed=1, resume=True)
+
+
+def test_a_state_of_an_earlier_version_goes_on(data, tmp_path):
+    """It holds a digest in the place of the settings, so that they cannot be compared."""
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    run(data, whole)
+    run(data, parts, callbacks=[deadline(0)])
+    state = parts / "state.safetensors"
+    about = {"format": "jova-train-state-1", "step": "1", "fingerprint": "0123456789ab"}
+    save_file(load_file(state), state, metadata=about)
+    run(data, parts, resume=True)
+    one, two = (load_file(f / "jova.safetensors") for f in (whole, parts))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_moved_start_goes_on_and_another_start_is_refused(data, tmp_path):
+    first = run(data, tmp_path / "first", steps=1)
+    other = run(data, tmp_path / "other", steps=2)
+    run(data, tmp_path / "run", steps=2, init_from=first)
+    moved = first.rename(tmp_path / "moved.safetensors")
+    run(data, tmp_path / "run", steps=4, init_from=moved, resume=True)
+    with pytest.raises(JoVAError, match="start was"):
+        run(data, tmp_path / "run", steps=6, init_from=other, resume=True)
 
 
 def test_a_run_is_not_overwritten(data, tmp_path):
@@ -183,7 +198,7 @@ def test_a_run_is_not_overwritten(data, tmp_path):
 
 
 def test_a_loss_that_is_no_number_stops_before_the_update(data, tmp_path):
-    with pytest.raises(JoVAError, match="no number"):
+    with pytest.raises(JoVAError, match="NaN or infinite"):
         run(data, tmp_path, steps=50, mouth_weight=3e38)
     assert not (tmp_path / "jova.safetensors").exists()
 
@@ -205,7 +220,7 @@ def test_a_lora_learns_on_a_frozen_network_and_resumes(data, tmp_path):
 
     settings = {"steps": 6, "init_from": base, "lora": lora}
     whole = load_file(run(data, tmp_path / "whole", **settings))
-    run(data, tmp_path / "parts", watches=[deadline(0)], **settings)
+    run(data, tmp_path / "parts", callbacks=[deadline(0)], **settings)
     parts = load_file(run(data, tmp_path / "parts", resume=True, **settings))
     assert whole.keys() == parts.keys()
     assert all(torch.equal(whole[k], parts[k]) for k in whole)

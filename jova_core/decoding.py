@@ -1,0 +1,117 @@
+"""From latents to a clip: whole, or in chunks while it is written; `generate` does both."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .errors import JoVAError
+from .given import Given
+from .kernels import fast_fp32
+from .latents import AVLatents, denormalise
+from .media.frames import FrameStream
+from .media.pixels import to_frames
+from .pipeline import JoVAPipeline, SampleSettings, sample
+from .prompt import Prompt
+
+# Latents decoded at a time: 4 of video (16 frames), 128 of audio (4 s). Ours.
+VIDEO_CHUNK, AUDIO_CHUNK = 4, 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """A finished clip: uint8 frames `[F, H, W, 3]`, mono audio `[N]` in [-1, 1], its latents."""
+
+    frames: Tensor
+    audio: Tensor
+    latents: AVLatents
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """A clip while it is decoded: chunks of uint8 frames `[n, H, W, 3]` in turn, and its audio."""
+
+    frames: FrameStream
+    audio: Tensor
+
+
+@torch.inference_mode()
+def generate(
+    pipeline: JoVAPipeline,
+    prompt: Prompt,
+    frames: int,
+    settings: SampleSettings,
+    *,
+    given: Given | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Clip:
+    """Sample and decode a clip; arguments as in `pipeline.sample`."""
+    with fast_fp32():
+        latents = sample(pipeline, prompt, frames, settings, given=given, progress=progress)
+        return decode(pipeline, latents, frames)
+
+
+def decode_stream(
+    pipeline: JoVAPipeline, latents: AVLatents, frames: int, *, chunk: int = VIDEO_CHUNK
+) -> Decoding:
+    """Latents as sampled → their clip, `chunk` video latents at a time, while it is written.
+
+    The video codec looks back only, so nothing is decoded twice and memory does not grow with the
+    clip. Half of the CPU's threads are left to the reader of the frames. Raises JoVAError for
+    latents with NaN or infinity.
+    """
+    raw = raw_latents(pipeline, latents)
+    ratio = pipeline.config.video.spatial_ratio
+    video = FrameStream(
+        count=frames,
+        height=raw.video.shape[3] * ratio,
+        width=raw.video.shape[4] * ratio,
+        pieces=_decode_video(pipeline, raw.video, chunk),
+    )
+    return Decoding(frames=video, audio=_decode_audio(pipeline, raw.audio, frames))
+
+
+def decode(pipeline: JoVAPipeline, latents: AVLatents, frames: int) -> Clip:
+    """Latents as sampled → a clip whose audio lasts exactly as long as its `frames` pictures."""
+    raw = raw_latents(pipeline, latents)
+    with torch.inference_mode():
+        pictures = to_frames(pipeline.codecs.video.decode(raw.video))
+    return Clip(frames=pictures, audio=_decode_audio(pipeline, raw.audio, frames), latents=latents)
+
+
+def raw_latents(pipeline: JoVAPipeline, latents: AVLatents) -> AVLatents:
+    """Latents as codecs take them. Raises JoVAError where they hold NaN or infinity."""
+    check_finite(latents)
+    return denormalise(pipeline.config, latents)
+
+
+def check_finite(latents: AVLatents) -> None:
+    """Raises JoVAError where a stream holds NaN or infinity."""
+    for name, part in vars(latents).items():
+        if part is not None and not torch.isfinite(part).all():
+            raise JoVAError(f"The {name} latents hold NaN or infinity; lower the guidance scale.")
+
+
+def _decode_video(pipeline: JoVAPipeline, latents: Tensor, chunk: int) -> Iterator[Tensor]:
+    chunks = pipeline.codecs.video.decode_stream(latents.split(chunk, dim=2))
+    threads = torch.get_num_threads()
+    while True:
+        # Only while something is computed: the caller's own modes hold between two chunks. Idle
+        # threads of torch spin, so all of them would keep an encoder from its work.
+        torch.set_num_threads(max(1, threads // 2))
+        try:
+            with torch.inference_mode(), fast_fp32():
+                video = next(chunks, None)
+                if video is None:
+                    return
+                frames = to_frames(video)
+        finally:
+            torch.set_num_threads(threads)
+        yield frames
+
+
+@torch.inference_mode()
+def _decode_audio(pipeline: JoVAPipeline, latents: Tensor, frames: int) -> Tensor:
+    chunks = list(pipeline.codecs.audio.decode_stream(latents, chunk=AUDIO_CHUNK))
+    return torch.cat(chunks, dim=1)[0, : pipeline.timeline.audio_samples(frames)].clamp(-1, 1)

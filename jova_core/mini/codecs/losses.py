@@ -1,0 +1,96 @@
+"""What the mini codecs are trained to minimise."""
+
+import torch
+from torch import Tensor
+
+from . import MiniAudioCodec, MiniVideoCodec
+from .mel import LOG_FLOOR, log_mel, magnitude, mel_filters
+
+# Standard deviation of the noise laid on unit-variance latents: what a sampler leaves behind.
+LATENT_NOISE = 0.05
+MOMENT_WEIGHT = 1e-3
+# Latents beyond this many deviations are drawn back; the weight is relative to the divergence.
+LATENT_REACH, TAIL_WEIGHT = 3.5, 20.0
+# Charbonnier's knee on a [-1, 1] scale: squared below, absolute above.
+PIXEL_KNEE = 0.3
+SPECTRA = ((512, 128), (1024, 256))
+# Envelope term: bands, frames of 8 ms per window (384 ms, the span of speech-intelligibility
+# measures), step between windows, and the level under the loudest frame that counts as silence.
+ENVELOPE_BANDS, ENVELOPE_WINDOW, ENVELOPE_STEP, ENVELOPE_RANGE = 20, 48, 12, 0.01
+
+
+def video_loss(
+    codec: MiniVideoCodec,
+    noise: Tensor,
+    video: Tensor,
+    weight: Tensor,
+    *,
+    latent_noise: float = LATENT_NOISE,
+    flicker_weight: float = 0.0,
+) -> Tensor:
+    """Return `[total, mean squared error, latent moments]` for a batch of crops.
+
+    video `[B, 3, F, H, W]` in [-1, 1], weight `[B, 1, F, H, W]`, noise like the latent.
+    `latent_noise` is its deviation, `flicker_weight` that of what changes from frame to frame in
+    the error.
+    """
+    latent = codec.encode(video)
+    moments = _moments(latent.transpose(1, 2).flatten(0, 1).flatten(2))
+    error = codec.decode(latent + latent_noise * noise) - video
+    smooth = (error.square() + PIXEL_KNEE**2).sqrt() - PIXEL_KNEE
+    pixel = (smooth * weight).mean() / weight.mean()
+    if flicker_weight:
+        pixel = pixel + flicker_weight * error.diff(dim=2).abs().mean()
+    return torch.stack([pixel + MOMENT_WEIGHT * moments, error.square().mean(), moments])
+
+
+def audio_loss(codec: MiniAudioCodec, noise: Tensor, wave: Tensor) -> Tensor:
+    """Return `[total, log-mel distance, latent moments]` for a batch of pieces `[B, N]`."""
+    latent = codec.encode(wave)
+    moments = _moments(latent)
+    decoded = codec.decode(latent + LATENT_NOISE * noise)
+    total, mel = torch.zeros(()), torch.zeros(())
+    for n_fft, hop in SPECTRA:
+        made, real = magnitude(decoded, n_fft, hop), magnitude(wave, n_fft, hop)
+        logs = (made.clamp(min=LOG_FLOOR).log() - real.clamp(min=LOG_FLOOR).log()).abs().mean()
+        shape = (made - real).square().sum().sqrt() / (real.square().sum().sqrt() + 1)
+        total = total + logs + shape
+        if n_fft == SPECTRA[0][0]:
+            total = total + 4 * _envelope_distance(made, real, codec.config.sample_rate)
+        if n_fft == codec.config.n_fft:
+            bands, rate = codec.config.mel_bands, codec.config.sample_rate
+            mel = (log_mel(made, rate, bands) - log_mel(real, rate, bands)).abs().mean()
+    return torch.stack([total + 3 * mel + MOMENT_WEIGHT * moments, mel, moments])
+
+
+def _moments(latent: Tensor) -> Tensor:
+    """Divergence of each channel of `[N, C, M]` from N(0, 1), and the square of what lies far out.
+
+    Keeps channels alive and bounded, as a diffusion model wants its data.
+    """
+    values = latent.transpose(0, 1).flatten(1)
+    variance = values.var(1) + 1e-6
+    divergence = 0.5 * (values.mean(1).square() + variance - variance.log() - 1).mean()
+    tails = (values.abs() - LATENT_REACH).clamp(min=0).square().mean()
+    return divergence + TAIL_WEIGHT * tails
+
+
+def _envelope_distance(made: Tensor, real: Tensor, sample_rate: int) -> Tensor:
+    """Return 1 - correlation of band envelopes over short windows, counting only speech frames.
+
+    made and real are magnitudes `[B, bins, M]`; each band weighs the same however soft it is.
+    """
+    filters = mel_filters(sample_rate, 2 * (made.shape[1] - 1), ENVELOPE_BANDS)
+    level = real.square().sum(1).sqrt()
+    speech = (level > ENVELOPE_RANGE * level.amax() + 1e-2).float()[:, None]
+    made, real, speech = (
+        part.unfold(2, ENVELOPE_WINDOW, ENVELOPE_STEP)
+        for part in (*((filters @ m.square() + 1e-6).sqrt() for m in (made, real)), speech)
+    )
+    count = speech.sum(-1)
+    made, real = (
+        (part - (part * speech).sum(-1, keepdim=True) / (count[..., None] + 1e-3)) * speech
+        for part in (made, real)
+    )
+    power = (made.square().sum(-1) + 1e-4).sqrt() * (real.square().sum(-1) + 1e-4).sqrt()
+    return ((1 - (made * real).sum(-1) / power) * count).mean() / (count.mean() + 1e-3)

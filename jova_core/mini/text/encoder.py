@@ -1,0 +1,140 @@
+"""JoVA-mini's text encoder: fixed codes for words and sounds, no weights.
+
+A known word of a caption is one token; an unknown one is left out (the caller names it). A word of
+the transcript is one token for each of its sounds, so that words nobody trained on can be spoken; a
+trained word signs its sounds with its own code as well. Codes are ±1 from a hash of the text: the
+same on every machine, and new words never move old ones; the network's input projection is what
+learns their meaning. The rest of a token's features says where it stands: which part of the prompt,
+which word, which sound.
+"""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from ...config import JoVAConfig, PromptForm
+from ...errors import JoVAError
+from ...prompt import PARTS, Prompt, normalise_words
+from ...vocabulary import Vocabulary
+from .pronounce import pronounce
+
+_WORD, _SOUND, _WHERE = 192, 64, 30
+# Words of a caption that tell pictures apart by nothing; leaving them out keeps the text short.
+_FILLERS = frozenset(("a", "an", "the", "with", "in", "on", "and"))
+
+
+@dataclass(frozen=True)
+class Token:
+    """A caption's word or a spoken word's sound: part of the prompt, word and sound index.
+
+    `text` is "" for a sound whose word is not named; `sound` is "" in captions.
+    """
+
+    text: str
+    part: int
+    word: int
+    sound: str = ""
+    at: int = 0
+
+
+class MiniTextEncoder:
+    """Prompts → features `[B, max_tokens, width]`; unused tokens are 0."""
+
+    name = "jova-mini-sounds"
+    width = _WORD + _SOUND + 4 + 2 * _WHERE
+
+    def __init__(
+        self, vocabulary: Vocabulary, max_tokens: int, form: PromptForm | None = None
+    ) -> None:
+        self.vocabulary = vocabulary
+        self.max_tokens = max_tokens
+        self.form = form or PromptForm()
+        self._known = (
+            frozenset(vocabulary.video_words),
+            frozenset(vocabulary.audio_words),
+            frozenset(vocabulary.spoken_words),
+        )
+
+    @classmethod
+    def check(cls, config: JoVAConfig) -> None:
+        """JoVAError if a checkpoint of this config was trained with other text encoders."""
+        if [(spec.name, spec.width) for spec in config.text] != [(cls.name, cls.width)]:
+            names = " + ".join(f"{spec.name} ({spec.width} wide)" for spec in config.text)
+            raise JoVAError(
+                f"This checkpoint reads {names}; the mini's encoder is {cls.name} ({cls.width} "
+                "wide): choose the encoders it was trained with."
+            )
+
+    @classmethod
+    def of(cls, config: JoVAConfig, vocabulary: Vocabulary) -> "MiniTextEncoder":
+        """The encoder of a checkpoint; JoVAError if it was trained with others."""
+        cls.check(config)
+        return cls(vocabulary, config.text[0].max_tokens, config.prompt)
+
+    def tokens(self, prompt: Prompt, phonemes_only: Collection[int] = ()) -> list[Token]:
+        """Tokens of a prompt; transcript words at the indices `phonemes_only` are not named.
+
+        Raises JoVAError if they are more than `max_tokens`.
+        """
+        tokens: list[Token] = []
+        for name in self.form.order:
+            part, words = PARTS.index(name), normalise_words(getattr(prompt, name))
+            known = self._known[part]
+            if name != "transcript":
+                words = [word for word in words if word in known and word not in _FILLERS]
+                tokens += [Token(word, part, index) for index, word in enumerate(words)]
+                continue
+            for index, word in enumerate(words):
+                text = "" if index in phonemes_only or word not in known else word
+                sounds = enumerate(pronounce(word))
+                tokens += [Token(text, part, index, sound, at) for at, sound in sounds]
+        if len(tokens) > self.max_tokens:
+            raise JoVAError(
+                f"The prompt needs {len(tokens)} tokens, this model has {self.max_tokens}; "
+                "shorten the transcript (each sound of a word is a token)."
+            )
+        return tokens
+
+    def features(self, tokens: Sequence[Token]) -> Tensor:
+        """`[max_tokens, width]` for one prompt."""
+        out = torch.zeros(self.max_tokens, self.width)
+        for row, token in zip(out, tokens, strict=False):
+            row.copy_(_features(token))
+        return out
+
+    def encode(
+        self, prompts: Sequence[Prompt], *, phonemes_only: Sequence[Collection[int]] = ()
+    ) -> Tensor:
+        """`[B, max_tokens, width]`; see `TextEncoder`."""
+        hidden = phonemes_only or [()] * len(prompts)
+        tokens = [self.tokens(*pair) for pair in zip(prompts, hidden, strict=True)]
+        return torch.stack([self.features(row) for row in tokens])
+
+
+@lru_cache(maxsize=8192)
+def _features(token: Token) -> Tensor:
+    """`[width]`: codes of word and sound, one-hot part, places of word and sound."""
+    part = torch.zeros(4)
+    part[token.part] = 2.0
+    word, sound = _code(token.text, _WORD), _code(token.sound, _SOUND)
+    return torch.cat((word, sound, part, _where(token.word), _where(token.at)))
+
+
+def _code(text: str, size: int) -> Tensor:
+    """±1 `[size]` from SHAKE-256 of the text; 0 for no text."""
+    if not text:
+        return torch.zeros(size)
+    digest = hashlib.shake_256(text.encode()).digest(size // 8)
+    bits = torch.tensor(list(digest), dtype=torch.uint8)[:, None] >> torch.arange(8) & 1
+    return bits.flatten().float() * 2 - 1
+
+
+def _where(index: int) -> Tensor:
+    """sin and cos `[30]` of an index, wavelengths 3 to 100."""
+    waves = torch.logspace(0.5, 2, _WHERE // 2)
+    angles = 2 * torch.pi * index / waves
+    return torch.cat((angles.sin(), angles.cos()))

@@ -1,0 +1,53 @@
+"""Named configs: the two sizes of the paper, the bundled mini, and the one for ablations."""
+
+from dataclasses import replace
+
+from .config import AudioSpec, JoVAConfig, TextEncoderSpec, VideoSpec
+
+# Wan2.1's latent statistics are public constants of that codec; core's VAE gives raw means.
+_WAN = VideoSpec(
+    mean=(-0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508,
+          0.4134, -0.0715, 0.5517, -0.3632, -0.1922, -0.9497, 0.2503, -0.2921),
+    std=(2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743,
+         3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160),
+)  # fmt: skip
+_T5 = TextEncoderSpec(name="t5-xxl", width=4096, max_tokens=512)
+_QWEN = TextEncoderSpec(name="qwen2.5", width=3584, max_tokens=512)
+
+# 2 x 12 B: Waver's M = 16, N = 40, 24 heads of 128; sequential single blocks give 18 d^2 each.
+_JOVA_24B = JoVAConfig(
+    dim=3072,
+    heads=24,
+    dual_blocks=16,
+    single_blocks=40,
+    learned_pos="factorised",
+    video=_WAN,
+    text=(_T5, _QWEN),
+)
+# 2 x 1.6 B: the size is the paper's, the split into width and depth ours.
+_JOVA_3B2 = replace(_JOVA_24B, dim=1536, heads=12, dual_blocks=8, single_blocks=22)
+
+_MINI = JoVAConfig(
+    dim=192,
+    heads=3,
+    dual_blocks=2,
+    single_blocks=4,
+    patch=(1, 3, 3),
+    audio_patch=2,
+    mask_channels=1,
+    rope_axes=(32, 16, 16),
+    rope_theta=256.0,
+    text_refiner_blocks=2,
+    pooled_from_text=True,
+    video=VideoSpec(width=96, height=96, codec="jova-mini-video"),
+    audio=AudioSpec(codec="jova-mini-audio"),
+    text=(TextEncoderSpec(name="jova-mini-sounds", width=320, max_tokens=40),),
+)
+_MINI_ABLATION = replace(_MINI, dim=96, heads=3, rope_axes=(16, 8, 8))
+
+PRESETS: dict[str, JoVAConfig] = {
+    "mini": _MINI,
+    "mini_ablation": _MINI_ABLATION,
+    "jova_3b2": _JOVA_3B2,
+    "jova_24b": _JOVA_24B,
+}

@@ -1,0 +1,1 @@
+"""The lip-sync report that a user gets: correlation, offset, loudness, plot."""

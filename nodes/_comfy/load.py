@@ -1,0 +1,129 @@
+"""What the loaders do: a checkpoint as MODEL, its text encoders as CLIP, its codecs as VAE."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management
+import comfy.model_patcher
+import comfy.sd
+import comfy.utils
+import torch
+from torch import Tensor
+
+from ...jova_core.config import JoVAConfig
+from ...jova_core.errors import JoVAError
+from ...jova_core.model.checkpoint import CORE_PREFIX, expected_shapes, read_config
+from ...jova_core.presets import PRESETS
+from .files import BUNDLED, FROM_FILE, chosen_path
+from .mini import bundled_checkpoint, load_codec_vaes, load_mini_text
+from .model import JoVAModelConfig, model_config, model_notes
+from .vae import AudioVAE, VideoVAE
+
+PRESET_NAMES = (FROM_FILE, *PRESETS)
+_DTYPES = {
+    "fp8_e4m3fn": torch.float8_e4m3fn,
+    "fp8_e4m3fn_fast": torch.float8_e4m3fn,
+    "fp8_e5m2": torch.float8_e5m2,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    "fp32": torch.float32,
+}
+WEIGHT_DTYPES = ("default", *_DTYPES)
+
+
+def load_model(
+    checkpoint: str = BUNDLED, weight_dtype: str = "default", preset: str = FROM_FILE
+) -> comfy.model_patcher.ModelPatcher:
+    """The checkpoint that the loader's combo names, as MODEL; errors as in `load_checkpoint`."""
+    path = chosen_path("diffusion_models", checkpoint) or bundled_checkpoint()
+    return load_checkpoint(path, weight_dtype, preset)
+
+
+def load_checkpoint(
+    path: Path, weight_dtype: str = "default", preset: str = FROM_FILE
+) -> comfy.model_patcher.ModelPatcher:
+    """A JoVA checkpoint as MODEL.
+
+    Raises JoVAError for a file that is no JoVA, is truncated, or lost its metadata.
+    """
+    options: dict[str, Any] = {"fp8_optimizations": weight_dtype.endswith("_fast")}
+    if weight_dtype in _DTYPES:
+        options["dtype"] = _DTYPES[weight_dtype]
+    return _load(path, options, None if preset == FROM_FILE else preset)
+
+
+def load_codecs(name: str = BUNDLED) -> tuple[VideoVAE, AudioVAE]:
+    """The codecs that the loader's combo names, as VAE. Raises JoVAError for any other file."""
+    return load_codec_vaes(chosen_path("vae", name))
+
+
+def load_text_encoder(model: Any = None) -> comfy.sd.CLIP:
+    """The mini's text encoder as CLIP, with the vocabulary of a MODEL or of the bundled mini.
+
+    Raises JoVAError if the model was trained with another encoder or lost its vocabulary.
+    """
+    if model is None:
+        return load_mini_text(*read_config(bundled_checkpoint()))
+    return load_mini_text(model_config(model), model_notes(model))
+
+
+def _load(
+    path: Path, options: dict[str, Any], preset: str | None, disable_dynamic: bool = False
+) -> comfy.model_patcher.ModelPatcher:
+    tensors, config, notes = _read(path, preset)
+    management = comfy.model_management
+    known = JoVAModelConfig(config)
+    known.quant_config = comfy.utils.detect_layer_quantization(tensors, "")
+    quantised = known.quant_config is not None
+    device = management.get_torch_device()
+    offload = management.unet_offload_device()
+    dtype = options.get("dtype") or management.unet_dtype(
+        model_params=comfy.utils.calculate_parameters(tensors),
+        supported_dtypes=known.supported_inference_dtypes,
+        weight_dtype=None if quantised else comfy.utils.weight_dtype(tensors),
+    )
+    cast = management.unet_manual_cast(
+        None if quantised else dtype, device, known.supported_inference_dtypes
+    )
+    known.set_inference_dtype(dtype, cast, device=device)
+    known.optimizations["fp8"] = options["fp8_optimizations"]
+    model = known.get_model(tensors)
+    model.notes = notes
+    kind = comfy.model_patcher
+    patcher_class = kind.ModelPatcher if disable_dynamic else kind.CoreModelPatcher
+    patcher = patcher_class(model, load_device=device, offload_device=offload)
+    if not management.is_device_cpu(offload):
+        model.to(offload)
+    model.load_model_weights(tensors, "", assign=patcher.is_dynamic())
+    patcher.cached_patcher_init = (_load, (path, options, preset))
+    return patcher
+
+
+def _read(path: Path, preset: str | None) -> tuple[dict[str, Tensor], JoVAConfig, dict[str, Any]]:
+    if path.suffix not in (".safetensors", ".sft"):
+        raise JoVAError(
+            f"{path.name} is no safetensors file; give a JoVA checkpoint (.safetensors)."
+        )
+    config, notes = read_config(path, preset=preset)
+    try:
+        tensors, metadata = comfy.utils.load_torch_file(str(path), return_metadata=True)
+    except Exception as error:
+        raise JoVAError(
+            f"The checkpoint {path.name} cannot be read ({error}); it may be truncated: "
+            "copy or download it again."
+        ) from error
+    tensors, _ = comfy.utils.convert_old_quants(tensors, "", metadata=metadata or {})
+    inner = comfy.utils.state_dict_prefix_replace(tensors, {CORE_PREFIX: ""}, filter_keys=True)
+    tensors = inner or tensors
+    if preset is not None and config == PRESETS["mini"]:
+        # The preset has no latent statistics; they are those of the bundled codecs.
+        bundled, _ = read_config(bundled_checkpoint())
+        config = replace(config, video=bundled.video, audio=bundled.audio)
+    missing = sorted(expected_shapes(config).keys() - tensors.keys())
+    if missing:
+        raise JoVAError(
+            f"{path.name} does not hold the model its config describes: {len(missing)} tensors are "
+            f"missing, first {missing[0]}; give another file."
+        )
+    return tensors, config, notes

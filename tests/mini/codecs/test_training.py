@@ -1,0 +1,149 @@
+import json
+import math
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from jova_core.errors import JoVAError
+from jova_core.mini.codecs import MiniAudioCodec, MiniVideoCodec, load_codecs
+from jova_core.mini.codecs.pca_init import start_audio, start_video
+from jova_core.mini.codecs.train import (
+    Run,
+    evaluate_codecs,
+    mouth_mask,
+    to_frames,
+    to_video,
+    train_audio_codec,
+    train_video_codec,
+    tune_video_decoder,
+    write_codecs,
+)
+
+
+def moving_square(seed):
+    """A clip of one second whose square and tone depend on the seed."""
+    frames = torch.full((17, 96, 96, 3), 200, dtype=torch.uint8)
+    for index in range(17):
+        left = 20 + index + 5 * seed
+        frames[index, 30:60, left : left + 24] = torch.tensor([60 * seed % 256, 90, 40])
+    seconds = torch.arange(17000) / 16000
+    loud = 0.5 + 0.5 * torch.sin(25 * seconds + seed)
+    tones = sum(
+        torch.sin(2 * math.pi * (150 + 20 * seed) * k * seconds + k) / k for k in range(1, 20)
+    )
+    return {
+        "frames": frames,
+        "audio": 0.1 * loud * tones,
+        "lips": torch.zeros(17, 2),
+        "mouth_box": torch.tensor([[40.0, 50.0, 60.0, 58.0]]).repeat(17, 1),
+    }
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    (root / "clips").mkdir()
+    clips = []
+    for index in range(5):
+        name = f"{index:06d}"
+        save_file(moving_square(index), root / "clips" / f"{name}.safetensors")
+        about = dict.fromkeys(("video_caption", "audio_caption", "transcript", "voice"), "")
+        about |= {"id": name, "split": "train" if index < 4 else "heldout", "frames": 17}
+        clips.append(about | {"attributes": {}, "words": []})
+    index = {"format": "jova-clips-1", "seed": 0, "fps": 16, "sample_rate": 16000}
+    index |= {"height": 96, "width": 96, "clips": clips}
+    index["held_out"] = {"hair_background": [], "word_pairs": []}
+    (root / "dataset.json").write_text(json.dumps(index))
+    return root
+
+
+def test_linear_start_already_codes_video(dataset):
+    codec = MiniVideoCodec()
+    video = torch.cat([to_video(moving_square(seed)["frames"]) for seed in range(4)])
+    start_video(codec, video)
+    with torch.no_grad():
+        latent = codec.encode(video)
+        error = (codec.decode(latent) - video).square().mean()
+    assert 10 * math.log10(4 / error) > 20
+    assert latent.std() < 3
+
+
+def test_linear_start_already_has_the_spectral_envelope(dataset):
+    codec = MiniAudioCodec()
+    wave = torch.stack([moving_square(seed)["audio"][:16384] for seed in range(4)])
+    start_audio(codec, wave)
+    with torch.no_grad():
+        made = codec.features(codec.decode(codec.encode(wave)))
+    real = codec.features(wave)
+    assert torch.corrcoef(torch.stack([made.flatten(), real.flatten()]))[0, 1] > 0.8
+
+
+def test_silence_stays_silent_from_the_start(dataset):
+    codec = MiniAudioCodec()
+    start_audio(codec, torch.stack([moving_square(seed)["audio"][:16384] for seed in range(4)]))
+    silence = codec.decode(codec.encode(torch.zeros(1, 8192)))
+    assert silence.square().mean().sqrt() < 10 ** (-55 / 20)
+
+
+def test_train_join_and_measure(dataset, tmp_path):
+    train_video_codec(dataset, tmp_path / "v.safetensors", steps=2, batch=2, compiled=False)
+    train_audio_codec(dataset, tmp_path / "a.safetensors", steps=2, batch=2, compiled=False)
+    out = tmp_path / "codecs.safetensors"
+    write_codecs(dataset, tmp_path / "v.safetensors", tmp_path / "a.safetensors", out, clips=4)
+    assert load_codecs(out).stats.video_std.shape == (16,)
+    figures = evaluate_codecs(dataset, out)
+    assert figures["clips"] == 1
+    assert figures["psnr"] > 15
+    assert 0 < figures["stoi"] <= 1
+
+
+def test_steps_can_be_repeated_exactly(dataset, tmp_path):
+    for name in ("one", "two"):
+        path = tmp_path / f"{name}.safetensors"
+        train_audio_codec(dataset, path, steps=2, batch=2, seed=3, compiled=False)
+    one, two = load_file(tmp_path / "one.safetensors"), load_file(tmp_path / "two.safetensors")
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_training_starts_from_given_weights(dataset, tmp_path):
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    trained = train_audio_codec(dataset, first, steps=3, batch=2, compiled=False)
+    again = train_audio_codec(
+        dataset, second, steps=1, batch=2, lr=1e-9, init_from=first, compiled=False
+    )
+    for before, after in zip(trained.parameters(), again.parameters(), strict=True):
+        torch.testing.assert_close(before, after, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("minutes", "steps"), [(None, None), (1.0, 5)])
+def test_a_run_has_minutes_or_steps(tmp_path, minutes, steps):
+    with pytest.raises(JoVAError, match="minutes or steps"):
+        Run(out=tmp_path, minutes=minutes, steps=steps, batch=1, lr=1e-3)
+
+
+def test_mouth_mask_covers_the_box():
+    mask = mouth_mask(torch.tensor([[2.5, 1.0, 5.0, 3.0]]), 6, 8)
+    assert mask[0].nonzero().amin(0).tolist() == [1, 2]
+    assert mask[0].nonzero().amax(0).tolist() == [2, 4]
+
+
+def test_frames_survive_the_change_of_range():
+    frames = torch.arange(256, dtype=torch.uint8).view(1, 16, 16, 1).repeat(1, 1, 1, 3)
+    assert torch.equal(to_frames(to_video(frames)), frames)
+
+
+def test_tuning_the_decoder_leaves_the_latents_alone(dataset, tmp_path):
+    parts = [tmp_path / "video.safetensors", tmp_path / "audio.safetensors"]
+    train_video_codec(dataset, parts[0], steps=2, compiled=False)
+    train_audio_codec(dataset, parts[1], steps=2, compiled=False)
+    write_codecs(dataset, *parts, tmp_path / "before.safetensors")
+    tuned = tmp_path / "after.safetensors"
+    tune_video_decoder(dataset, tmp_path / "before.safetensors", tuned, steps=3, compiled=False)
+    before, after = load_codecs(tmp_path / "before.safetensors"), load_codecs(tuned)
+    video = to_video(moving_square(4)["frames"])
+    with torch.no_grad():
+        latent = before.video.encode(video)
+        assert torch.equal(after.video.encode(video), latent)
+        assert not torch.equal(after.video.decode(latent), before.video.decode(latent))
+    assert after.stats.to_json() == before.stats.to_json()
