@@ -8,7 +8,7 @@ slower, so that half precision is computed in fp32 there and rounded afterwards.
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
@@ -89,11 +89,6 @@ def fuses_gelu(x: Tensor) -> bool:
     return able and x.device.type == "cpu" and torch.backends.mkldnn.is_available()
 
 
-def fused_linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """GELU(x Wᵀ + b), GELU applied to each tile of the product at hand; where `fuses_gelu`."""
-    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "gelu", [], "tanh")
-
-
 def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """softmax(q kᵀ / √d) v over all tokens, no mask; `[B, H, N, d]` → `[B, N, H·d]`.
 
@@ -103,11 +98,9 @@ def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """
     if is_short(q, k):
         return ShortAttention.apply(q, k, v).transpose(1, 2).flatten(2)
-    if is_slow(q):
-        return reference.attention(q.float(), k.float(), v.float()).to(q.dtype)
-    if not upcasts(q):
+    if not (upcasts(q) or is_slow(q)):
         return reference.attention(q, k, v)
-    with fast_fp32():
+    with fast_fp32() if upcasts(q) else nullcontext():
         return reference.attention(q.float(), k.float(), v.float()).to(q.dtype)
 
 

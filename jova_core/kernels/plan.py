@@ -64,20 +64,6 @@ class AttentionPlan:
         """First and last query, first and last key of each part in turn, for an op's schema."""
         return [n for part in self.parts for n in (*part.queries, *part.keys)]
 
-    def mask(self) -> Tensor:
-        """The same as a bool mask `[N, N]`, True where a row (first axis) sees another."""
-        count = self.parts[-1].queries[1]
-        seen = torch.zeros(count, count, dtype=torch.bool)
-        for part in self.parts:
-            seen[slice(*part.queries), slice(*part.keys)] = True
-        return seen
-
-    @property
-    def cost(self) -> float:
-        """Share of the pairs of the full attention that are computed."""
-        pairs = sum((p.queries[1] - p.queries[0]) * (p.keys[1] - p.keys[0]) for p in self.parts)
-        return pairs / self.parts[-1].queries[1] ** 2
-
 
 def planned_attention(
     q: Tensor,

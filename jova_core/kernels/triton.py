@@ -40,7 +40,8 @@ def refusal(call: "Call") -> str | None:
         return f"the tensors are on {call.device} and TRITON_INTERPRET is not 1"
     if call.dtype not in DTYPES:
         return f"it has no kernels for {call.dtype}"
-    if call.op in ("qk_norm_rope", "joint_attention") and not _holds(call.width):
+    heads = call.op in ("qk_norm_rope", "joint_attention")
+    if heads and not (NARROWEST <= call.width <= WIDEST and call.width % 2 == 0):
         return f"heads must have an even width of {NARROWEST} to {WIDEST} channels"
     return None
 
@@ -48,13 +49,6 @@ def refusal(call: "Call") -> str | None:
 def interpreting() -> bool:
     """Whether Triton's interpreter is asked for, which runs kernels on CPU tensors."""
     return os.environ.get("TRITON_INTERPRET") == "1"
-
-
-def _holds(width: int) -> bool:
-    # A branch, as a compiled graph needs a plain bool of a width that it keeps open.
-    if NARROWEST <= width <= WIDEST and width % 2 == 0:  # noqa: SIM103
-        return True
-    return False
 
 
 def layer_norm_modulate(
@@ -96,6 +90,8 @@ def qk_norm_rope(
     qkv: Tensor, weights: Tensor, rope: Rope, rows: Sequence[int], *, out: Tensor | None = None
 ) -> Tensor:
     """As in `reference`."""
+    import triton
+
     from .triton_kernels import _qk_norm_rope_kernel
 
     batch, tokens, _, heads, width = qkv.shape
@@ -106,10 +102,10 @@ def qk_norm_rope(
     if qkv.numel() == 0:
         return out
     cos, sin = (part.contiguous() for part in rope)
-    _qk_norm_rope_kernel[_count(tokens, TOKENS), _count(heads, HEADS), 2 * batch](
+    _qk_norm_rope_kernel[triton.cdiv(tokens, TOKENS), triton.cdiv(heads, HEADS), 2 * batch](
         qkv, out, weights.contiguous(), cos, sin, _segment_of(tuple(rows), qkv.device),
         *qkv.stride()[:3], *out.stride()[:3], tokens, heads, EPS,
-        WIDTH=width, PADDED=_power(width), TOKENS=TOKENS, HEADS=HEADS,
+        WIDTH=width, PADDED=triton.next_power_of_2(width), TOKENS=TOKENS, HEADS=HEADS,
         num_warps=4,
     )  # fmt: skip
     return out
@@ -117,6 +113,8 @@ def qk_norm_rope(
 
 def gelu(x: Tensor, *, out: Tensor | None = None) -> Tensor:
     """As in `reference`."""
+    import triton
+
     from .triton_kernels import _gelu_kernel
 
     out = _new(x) if out is None else out
@@ -124,7 +122,7 @@ def gelu(x: Tensor, *, out: Tensor | None = None) -> Tensor:
         return out
     source, target = (t if t.ndim == 3 else t.reshape(1, -1, t.shape[-1]) for t in (x, out))
     batch, tokens, width = source.shape
-    _gelu_kernel[_count(width, COLUMNS), tokens, batch](
+    _gelu_kernel[triton.cdiv(width, COLUMNS), tokens, batch](
         source, target, *source.stride()[:2], *target.stride()[:2], width,
         BLOCK=COLUMNS, num_warps=4,
     )  # fmt: skip
@@ -135,16 +133,6 @@ def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """As in `reference`: the library's product, then the kernel on it."""
     hidden = F.linear(x, weight, bias)
     return gelu(hidden, out=hidden)
-
-
-def _count(whole: int, tile: int) -> int:
-    """How many tiles cover the whole."""
-    return -(-whole // tile)
-
-
-def _power(n: int) -> int:
-    """The smallest power of 2 that is not below n."""
-    return 1 << (n - 1).bit_length()
 
 
 def _new(x: Tensor) -> Tensor:
@@ -168,6 +156,8 @@ def _rows(
     shift: Tensor | None = None,
     scale: Tensor | None = None,
 ) -> None:
+    import triton
+
     from .triton_kernels import _rows_kernel
 
     batch, tokens, width = x.shape
@@ -176,7 +166,7 @@ def _rows(
     rows = [x if t is None else t for t in (x, y, out, h)]
     groups = [x if t is None else t.expand(batch, -1, -1) for t in (gate, shift, scale)]
     strides = [stride for t in (*rows, *groups) for stride in t.stride()[:2]]
-    block = _power(width)
+    block = triton.next_power_of_2(width)
     _rows_kernel[tokens, batch](
         *rows, *groups, _group_of(layout, x.device), *strides, width, EPS,
         RESIDUAL=out is not None, NORM=h is not None, BLOCK=block, num_warps=row_warps(block),
@@ -185,6 +175,8 @@ def _rows(
 
 def joint_attention(qkv: Tensor, plan: AttentionPlan) -> Tensor:
     """As in `reference`."""
+    import triton
+
     from .triton_kernels import _attention_kernel
 
     batch, tokens, _, heads, width = qkv.shape
@@ -197,7 +189,7 @@ def joint_attention(qkv: Tensor, plan: AttentionPlan) -> Tensor:
     _attention_kernel[len(tiles), batch * heads](
         qkv, out, tiles, *qkv.stride()[:3], *out.stride()[:2], heads,
         math.log2(math.e) / math.sqrt(width),
-        WIDTH=width, PADDED=max(16, _power(width)), UPCAST=interpreting(), **size,
+        WIDTH=width, PADDED=max(16, triton.next_power_of_2(width)), UPCAST=interpreting(), **size,
     )  # fmt: skip
     return out
 

@@ -79,12 +79,12 @@ def test_strided_views_and_what_lies_beside_them(op, case):
 
 @pytest.mark.parametrize("dtype", LIMITS, ids=str)
 @pytest.mark.parametrize("mode", MODES)
-def test_joint_attention(mode, dtype, nan_filled):
+def test_joint_attention(mode, dtype, nan_filled, mask_of):
     for heads, width, sizes in ((2, 16, (9, 14)), (1, 40, (33, 120)), (1, 32, (0, 5))):
         qkv = OPS.draw(2, sum(sizes), 3, heads, width).to(dtype)
         plan = AttentionPlan.of(mode, *sizes)
         q, k, v = (part.double() for part in split_heads(qkv))
-        scores = (q @ k.mT / math.sqrt(width)).masked_fill(~plan.mask(), -math.inf)
+        scores = (q @ k.mT / math.sqrt(width)).masked_fill(~mask_of(plan), -math.inf)
         true = (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
         found = implementation("triton", "joint_attention")(qkv, plan)
         assert OPS.error(found, true) < LIMITS[dtype]

@@ -308,13 +308,13 @@ def test_attention(b, h, n, d):
 
 @pytest.mark.parametrize("backend", ["reference", "eager"])
 @pytest.mark.parametrize("dtype", LIMITS, ids=str)
-def test_joint_attention_by_every_plan(backend, dtype):
+def test_joint_attention_by_every_plan(backend, dtype, mask_of):
     qkv = draw(2, 23, 3, 2, 8).to(dtype)
     q, k, v = (part.double() for part in split_heads(qkv))
     for mode in ("full", "isolated", "video_sees_audio", "audio_sees_video", "exact_audio"):
         for audio, video in ((9, 14), (0, 23), (23, 0)):
             plan = AttentionPlan.of(mode, audio, video)
-            scores = (q @ k.mT / math.sqrt(8)).masked_fill(~plan.mask(), -math.inf)
+            scores = (q @ k.mT / math.sqrt(8)).masked_fill(~mask_of(plan), -math.inf)
             true = (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
             with torch.inference_mode():
                 found = implementation(backend, "joint_attention")(qkv, plan)
