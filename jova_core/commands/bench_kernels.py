@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -107,7 +107,7 @@ def _refusal(backend: str, operation: Operation, dtype: torch.dtype, device: str
     x = operation.tensors[0].to(device="meta", dtype=dtype)
     # Triton's attention runs only where it is asked for, until this has measured it.
     with torch.inference_mode(), use_backend("triton" if backend == "triton" else "auto"):
-        return refusal(backend, replace(Call.of(operation.name, x), device=device))
+        return refusal(backend, Call.of(operation.name, x)._replace(device=device))
 
 
 def _call(operation: Operation, backend: str, dtype: torch.dtype) -> Callable[[], Any]:

@@ -75,7 +75,7 @@ def is_exact() -> bool:
 
 def is_slow(x: Tensor) -> bool:
     """Whether products of x are faster, and more exact, computed in fp32 and rounded."""
-    return x.device.type == "cpu" and x.dtype in HALVES and not FAST_BF16
+    return x.dtype in HALVES and not FAST_BF16 and x.device.type == "cpu"
 
 
 def wide_linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -9,8 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -50,9 +49,10 @@ def _known(name: str) -> str:
     return name
 
 
-@dataclass(frozen=True, kw_only=True)
-class Call:
+class Call(NamedTuple):
     """What a choice depends on: the operation, where and in what type, and how it is run.
+
+    A tuple, as one is made for every operation and a frozen dataclass takes eight times as long.
 
     width: the last axis of its first tensor. recording: gradients are on. forced: the backend that
     is asked for, or "auto".
@@ -64,7 +64,7 @@ class Call:
     width: int
     recording: bool = False
     compiling: bool = False
-    forced: str = field(default_factory=forced)
+    forced: str = "auto"
 
     @staticmethod
     def of(op: str, x: Tensor) -> "Call":
@@ -76,6 +76,7 @@ class Call:
             width=x.shape[-1],
             recording=torch.is_grad_enabled(),
             compiling=torch.compiler.is_compiling(),
+            forced=forced(),
         )
 
 

@@ -85,7 +85,8 @@ def _operation(
 
     @wraps(formula)
     def run(*arguments: Any, **named: Any) -> Any:
-        arguments = (*arguments, *(named[key] for key in names[len(arguments) :]))
+        if named:
+            arguments = (*arguments, *(named[key] for key in names[len(arguments) :]))
         x, free = arguments[0], in_place()
         backend = choose(Call.of(name, x))
         if backend == "triton" and not free:

@@ -21,6 +21,7 @@ QKV = torch.zeros(1, 4, 3, 2, 7)
 
 
 def _call(op="gated_residual", device="cpu", dtype=torch.float32, width=8, **state):
+    state = {"forced": dispatch.forced()} | state
     return Call(op=op, device=device, dtype=dtype, width=width, **state)
 
 
