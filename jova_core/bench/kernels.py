@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -56,7 +56,6 @@ def operations(size: BlockSize, device: str = "cpu") -> list[Operation]:
         ),
         Operation(name="qk_norm_rope", tensors=(qkv, norms), others=(rope, rows), passes=4),
         Operation(name="gelu", tensors=(draw(1, count, 4 * dim),), others=(), passes=8),
-        Operation(name="swiglu", tensors=(draw(1, count, 4 * dim),), others=(), passes=6),
         Operation(name="joint_attention", tensors=(qkv,), others=(size.plan,), passes=4),
     ]
 
@@ -107,8 +106,8 @@ def bench_kernels(size: BlockSize, repeat: int, device: str = "cpu") -> dict[str
 def _refusal(backend: str, operation: Operation, dtype: torch.dtype, device: str) -> str | None:
     x = operation.tensors[0].to(device="meta", dtype=dtype)
     # Triton's attention runs only where it is asked for, until this has measured it.
-    with use_backend("triton" if backend == "triton" else "auto"):
-        return refusal(backend, replace(Call.of(operation.name, x), device=device))
+    with torch.inference_mode(), use_backend("triton" if backend == "triton" else "auto"):
+        return refusal(backend, Call.of(operation.name, x)._replace(device=device))
 
 
 def _call(operation: Operation, backend: str, dtype: torch.dtype) -> Callable[[], Any]:

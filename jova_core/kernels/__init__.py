@@ -1,10 +1,9 @@
 """The operations every layer is made of; they know tensors only."""
 
-from .attend import attention
-from .cpu import fast_fp32
+from .cpu import attention, fast_fp32
 from .dispatch import NoBackendError, explain, use_backend
 from .eager import linear_into
-from .ops import (
+from .operations import (
     gated_residual,
     gated_residual_layer_norm_modulate,
     gelu,
@@ -13,7 +12,6 @@ from .ops import (
     layer_norm_modulate,
     linear_gelu,
     qk_norm_rope,
-    swiglu,
 )
 from .plan import AttentionPlan, Mode, planned_attention
 from .reference import EPS, Layout, Rope, split_heads
@@ -39,6 +37,5 @@ __all__ = [
     "planned_attention",
     "qk_norm_rope",
     "split_heads",
-    "swiglu",
     "use_backend",
 ]

@@ -4,15 +4,29 @@
 """
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import reference
-from .attend import attention
+from . import cpu
 from .plan import AttentionPlan, planned_attention
 from .reference import EPS, Layout, Rope, split_heads
+
+if TYPE_CHECKING:
+    from .dispatch import Call
+
+
+def refusal(call: "Call") -> str | None:
+    """Why these do not run a call, None if they do."""
+    if call.op == "joint_attention":
+        return None
+    if call.recording:
+        return "it works in place and records no gradients"
+    if call.compiling:
+        return "the compiler fuses the plain formulas better"
+    return None
 
 
 def layer_norm_modulate(
@@ -97,18 +111,15 @@ def gelu(x: Tensor, *, out: Tensor | None = None) -> Tensor:
     return value if out is None else out.copy_(value)
 
 
-def swiglu(x: Tensor) -> Tensor:
-    """As in `reference`."""
-    a, b = x.chunk(2, dim=-1)
-    return F.silu(a).mul_(b)
-
-
 def linear_into(out: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
     """x Wᵀ + b of `[B, n, K]` into `out` `[B, n, N]`, such as a slice of the joint buffer.
 
     Sample by sample: rows of one sample are neighbours in memory, so that the product reads and
     writes them where they are.
     """
+    if cpu.is_slow(x):
+        out.copy_(cpu.wide_linear(x, weight, bias))
+        return
     for rows, target in zip(x, out, strict=True):
         if bias is None:
             torch.mm(rows, weight.t(), out=target)
@@ -117,16 +128,17 @@ def linear_into(out: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None) -> 
 
 
 def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """As in `reference`; on a CPU oneDNN applies GELU to each tile of the product at hand."""
-    if x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16):
+    """As in `reference`; where oneDNN can, it applies GELU to each tile of the product at hand."""
+    if cpu.fuses_gelu(x):  # by the op that torch's own compiler uses; it has no public name
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "gelu", [], "tanh")
-    hidden = reference.linear(x, weight, bias)
-    return gelu(hidden, out=hidden)
+    product = cpu.wide_linear if cpu.is_slow(x) else F.linear
+    hidden = product(x, weight, bias)
+    return gelu(hidden, out=hidden).to(x.dtype)
 
 
 def joint_attention(qkv: Tensor, plan: AttentionPlan) -> Tensor:
     """As in `reference`."""
-    return planned_attention(*split_heads(qkv), plan=plan, attend=attention)
+    return planned_attention(*split_heads(qkv), plan=plan, attend=cpu.attention)
 
 
 def entries(layout: Layout) -> Iterator[tuple[slice, slice, tuple[int, int]]]:

@@ -3,7 +3,10 @@
 One call serves one segment or one modulation entry, as its weights and factors are one a call.
 """
 
+import importlib.util
 from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,9 +14,31 @@ from torch import Tensor
 from .eager import entries, started
 from .reference import EPS, Layout, Rope
 
+if TYPE_CHECKING:
+    from .dispatch import Call
 
+INSTALLED = importlib.util.find_spec("comfy_kitchen") is not None
+DTYPES = (torch.float16, torch.bfloat16, torch.float32)
+
+
+def refusal(call: "Call") -> str | None:
+    """Why it does not run a call, None if it does; unless forced, only where it brings kernels."""
+    if not INSTALLED:
+        return "comfy-kitchen is not installed"
+    if call.recording or call.compiling:
+        return "it records no gradients and is not for compiled graphs"
+    if call.dtype not in DTYPES:
+        return f"it has no kernels for {call.dtype}"
+    if call.forced != "kitchen" and not has_fast_backend():
+        return "it has no backend here but plain torch"
+    return None
+
+
+@cache
 def has_fast_backend() -> bool:
     """Whether it would run more than plain torch here."""
+    if not torch.cuda.is_available():
+        return False
     import comfy_kitchen
 
     available = comfy_kitchen.registry.is_available

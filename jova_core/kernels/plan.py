@@ -4,7 +4,7 @@ The token order [audio, text_a, text_v, video] makes every grouping of the modal
 no mask is built, every backend works, and what is not looked at costs nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -54,19 +54,15 @@ class AttentionPlan:
         second = Part(queries=v, keys=both if mode == "video_sees_audio" else v)
         return AttentionPlan(parts=(first, second))
 
-    def mask(self) -> Tensor:
-        """The same as a bool mask `[N, N]`, True where a row (first axis) sees another."""
-        count = self.parts[-1].queries[1]
-        seen = torch.zeros(count, count, dtype=torch.bool)
-        for part in self.parts:
-            seen[slice(*part.queries), slice(*part.keys)] = True
-        return seen
+    @staticmethod
+    def from_numbers(numbers: Sequence[int]) -> "AttentionPlan":
+        """The plan of `numbers()`, which leaves out what is computed exactly."""
+        quads = zip(*(numbers[i::4] for i in range(4)), strict=True)
+        return AttentionPlan(parts=tuple(Part(queries=(a, b), keys=(c, d)) for a, b, c, d in quads))
 
-    @property
-    def cost(self) -> float:
-        """Share of the pairs of the full attention that are computed."""
-        pairs = sum((p.queries[1] - p.queries[0]) * (p.keys[1] - p.keys[0]) for p in self.parts)
-        return pairs / self.parts[-1].queries[1] ** 2
+    def numbers(self) -> list[int]:
+        """First and last query, first and last key of each part in turn, for an op's schema."""
+        return [n for part in self.parts for n in (*part.queries, *part.keys)]
 
 
 def planned_attention(

@@ -68,20 +68,9 @@ def gelu(x: Tensor) -> Tensor:
     return F.gelu(x, approximate="tanh")
 
 
-def swiglu(x: Tensor) -> Tensor:
-    """silu(a) · b of x `[..., 2·n]` = [a, b] → `[..., n]` (arXiv 2002.05202)."""
-    a, b = x.chunk(2, dim=-1)
-    return F.silu(a) * b
-
-
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """x Wᵀ + b."""
-    return F.linear(x, weight, bias)
-
-
 def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """gelu(x Wᵀ + b), the first half of an MLP."""
-    return gelu(linear(x, weight, bias))
+    return gelu(F.linear(x, weight, bias))
 
 
 def joint_attention(qkv: Tensor, plan: AttentionPlan) -> Tensor:

@@ -5,6 +5,20 @@ import torch
 
 
 @pytest.fixture
+def mask_of():
+    """A plan as a bool mask `[N, N]`, True where a row (first axis) sees another."""
+
+    def mask(plan):
+        count = plan.parts[-1].queries[1]
+        seen = torch.zeros(count, count, dtype=torch.bool)
+        for part in plan.parts:
+            seen[slice(*part.queries), slice(*part.keys)] = True
+        return seen
+
+    return mask
+
+
+@pytest.fixture
 def nan_filled(monkeypatch):
     """New memory holds NaN, so that what an operation forgets to write is seen."""
 

@@ -43,7 +43,7 @@ def test_error_against_fp64(op, case, dtype, nan_filled):
     true = OPS.tuple_of(plain(*(t.double() for t in rounded)))
     run, others = implementation("triton", op), OPS.single(others, dtype)
     results = [OPS.tuple_of(run(*(t.clone() for t in rounded), *others))]
-    if op not in ("swiglu", "layer_norm_modulate"):
+    if op != "layer_norm_modulate":
         into = rounded[0].clone()
         results.append(OPS.tuple_of(run(into, *rounded[1:], *others, out=into)))
         assert results[-1][0] is into
@@ -79,12 +79,12 @@ def test_strided_views_and_what_lies_beside_them(op, case):
 
 @pytest.mark.parametrize("dtype", LIMITS, ids=str)
 @pytest.mark.parametrize("mode", MODES)
-def test_joint_attention(mode, dtype, nan_filled):
+def test_joint_attention(mode, dtype, nan_filled, mask_of):
     for heads, width, sizes in ((2, 16, (9, 14)), (1, 40, (33, 120)), (1, 32, (0, 5))):
         qkv = OPS.draw(2, sum(sizes), 3, heads, width).to(dtype)
         plan = AttentionPlan.of(mode, *sizes)
         q, k, v = (part.double() for part in split_heads(qkv))
-        scores = (q @ k.mT / math.sqrt(width)).masked_fill(~plan.mask(), -math.inf)
+        scores = (q @ k.mT / math.sqrt(width)).masked_fill(~mask_of(plan), -math.inf)
         true = (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
         found = implementation("triton", "joint_attention")(qkv, plan)
         assert OPS.error(found, true) < LIMITS[dtype]
@@ -93,27 +93,21 @@ def test_joint_attention(mode, dtype, nan_filled):
 def op_arguments(op, case):
     tensors, others, _ = case
     leaves = [t.float().requires_grad_() for t in tensors]
-    return leaves, kernels.library._flat(OPS.single(others, torch.float32))
+    return tuple(OPS.flat(op, [*leaves, *OPS.single(others, torch.float32)]))
 
 
-ONE_OF_EACH = list(
-    {case.values[0]: case for case in OPS.CASES if case.values[0] != "linear_gelu"}.values()
-)
-
-
-@pytest.mark.parametrize(("op", "case"), ONE_OF_EACH)
+@pytest.mark.parametrize(("op", "case"), OPS.ONE_OF_EACH)
 def test_opcheck(op, case):
-    leaves, others = op_arguments(op, case)
-    torch.library.opcheck(getattr(torch.ops.jova, op).default, (*leaves, *others))
+    torch.library.opcheck(getattr(torch.ops.jova, op).default, op_arguments(op, case))
 
 
 def test_opcheck_of_the_attention():
     qkv = OPS.draw(1, 5, 3, 1, 16).float().requires_grad_()
-    flat = kernels.library._flat((AttentionPlan.of("isolated", 2, 3),))
-    torch.library.opcheck(torch.ops.jova.joint_attention.default, (qkv, *flat))
+    flat = OPS.flat("joint_attention", [qkv, AttentionPlan.of("isolated", 2, 3)])
+    torch.library.opcheck(torch.ops.jova.joint_attention.default, tuple(flat))
 
 
-@pytest.mark.parametrize(("op", "case"), ONE_OF_EACH)
+@pytest.mark.parametrize(("op", "case"), OPS.ONE_OF_EACH)
 def test_gradients_and_one_graph(op, case):
     """Values by the kernel, gradients those of the reference; the same in a compiled graph."""
     tensors, others, _ = case

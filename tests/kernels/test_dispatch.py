@@ -4,22 +4,33 @@ import pytest
 import torch
 
 from jova_core import kernels
-from jova_core.kernels import NoBackendError, dispatch, explain, reference, use_backend
+from jova_core.kernels import (
+    NoBackendError,
+    dispatch,
+    eager,
+    explain,
+    kitchen,
+    reference,
+    triton,
+    use_backend,
+)
 from jova_core.kernels.dispatch import Call, choose
 
 X = torch.zeros(1, 4, 8)
 QKV = torch.zeros(1, 4, 3, 2, 7)
 
 
-def _call(op="gated_residual", device="cpu", dtype=torch.float32, **state):
-    return Call(op=op, device=device, dtype=dtype, **state)
+def _call(op="gated_residual", device="cpu", dtype=torch.float32, width=8, **state):
+    state = {"forced": dispatch.forced()} | state
+    return Call(op=op, device=device, dtype=dtype, width=width, **state)
 
 
 @pytest.fixture
 def everything_installed(monkeypatch):
     """As on a GPU machine with Triton and comfy-kitchen's kernels."""
-    monkeypatch.setattr(dispatch, "_installed", lambda _: True)
-    monkeypatch.setattr(dispatch, "_kitchen_is_fast", lambda: True)
+    monkeypatch.setattr(triton, "INSTALLED", True)
+    monkeypatch.setattr(kitchen, "INSTALLED", True)
+    monkeypatch.setattr(kitchen, "has_fast_backend", lambda: True)
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
 
 
@@ -31,8 +42,8 @@ def test_on_a_cpu_stock_calls_run_and_the_plain_formulas_record_gradients():
 def test_on_a_gpu(everything_installed):
     gpu = {"device": "cuda", "dtype": torch.bfloat16}
     assert choose(_call(**gpu)) == choose(_call(**gpu, recording=True)) == "triton"
-    assert choose(_call("qk_norm_rope", **gpu, fits=False)) == "kitchen"
-    assert choose(_call("qk_norm_rope", **gpu, fits=False, compiling=True)) == "reference"
+    assert choose(_call("qk_norm_rope", **gpu, width=7)) == "kitchen"
+    assert choose(_call("qk_norm_rope", **gpu, width=7, compiling=True)) == "reference"
     assert choose(_call("linear_gelu", **gpu)) == "triton"
     assert choose(_call("joint_attention", **gpu)) == "eager", "until it is measured"
     assert choose(_call(device="cuda", dtype=torch.float64)) == "eager"
@@ -64,7 +75,7 @@ def test_a_forced_backend_that_cannot_run_says_why(everything_installed):
 
 
 def test_without_triton_it_says_so(monkeypatch):
-    monkeypatch.setattr(dispatch, "_installed", lambda _: False)
+    monkeypatch.setattr(triton, "INSTALLED", False)
     with use_backend("triton"), pytest.raises(NoBackendError, match="triton is not installed"):
         kernels.gelu(X)
 
@@ -76,14 +87,14 @@ def test_explain_has_a_line_for_each_backend(everything_installed):
     assert lines[0] == "triton: the tensors are on cpu and TRITON_INTERPRET is not 1"
     assert lines[1:] == ["kitchen: taken", "eager: could run it", "reference: could run it"]
     assert "even width of 8 to 256" in dispatch.refusal(
-        "triton", _call("qk_norm_rope", "cuda", fits=False)
+        "triton", _call("qk_norm_rope", "cuda", width=7)
     )
 
 
 def test_the_choice_reaches_the_code_that_runs(monkeypatch):
     """`use_backend` decides what is called, not only what is said."""
     called = []
-    for module in (kernels.eager, reference):
+    for module in (eager, reference):
         name, real = module.__name__.rsplit(".")[-1], module.gelu
         monkeypatch.setattr(
             module,

@@ -1,5 +1,6 @@
 """Every operation against plain fp64 formulas, results and gradients, at odd and empty sizes."""
 
+import inspect
 import math
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from jova_core import kernels
 from jova_core.kernels import AttentionPlan, attention, reference, split_heads
 from jova_core.kernels.dispatch import implementation
+from jova_core.kernels.operations import FORMS
 
 LAYOUTS = [((1, 7),), ((1, 5), (9, 3)), ((13, 1), (1, 4)), ((2, 3), (1, 0), (3, 5), (0, 4))]
 ROWS = [(1,), (7,), (3, 0, 5, 1), (16, 4, 4, 63)]
@@ -94,11 +96,6 @@ def cases():
         yield pytest.param("qk_norm_rope", qk(rows), id=f"qk_norm_rope-{rows}")
     x = draw(2, 7, 10)
     yield pytest.param("gelu", ([x], (), _plain_gelu), id="gelu")
-    yield pytest.param(
-        "swiglu",
-        ([x], (), lambda x: x[..., :5] / (1 + (-x[..., :5]).exp()) * x[..., 5:]),
-        id="swiglu",
-    )
     w, b = draw(6, 10, seed=1), draw(6, seed=2)
     yield pytest.param(
         "linear_gelu", ([x, w, b], (), lambda x, w, b: _plain_gelu(x @ w.T + b)), id="linear_gelu"
@@ -116,6 +113,13 @@ def error(found, true):
     """Relative L2 distance; 0 for nothing beside nothing."""
     found, true = found.detach().double(), true.detach()
     return float((found - true).norm() / true.norm().clamp(min=1e-30))
+
+
+def flat(op, arguments):
+    """Arguments of a formula as those of its op."""
+    parameters = inspect.signature(getattr(reference, op)).parameters.values()
+    forms = [FORMS[parameter.annotation] for parameter in parameters]
+    return [part for form, v in zip(forms, arguments, strict=True) for part in form.pack(v)]
 
 
 def single(others, dtype):
@@ -138,6 +142,36 @@ def test_reference_and_its_gradients(op, case):
     grads = torch.autograd.grad(found, leaves, weights)
     for a, b in zip(grads, torch.autograd.grad(true, leaves, weights), strict=True):
         torch.testing.assert_close(a, b)
+
+
+ONE_OF_EACH = list(
+    {case.values[0]: case for case in CASES if case.values[0] != "linear_gelu"}.values()
+)
+
+
+@pytest.mark.parametrize(("op", "case"), ONE_OF_EACH)
+def test_opcheck(op, case):
+    """Schema, shapes and gradients of the op, without a GPU and without Triton."""
+    tensors, others, _ = case
+    arguments = ([t.float().requires_grad_() for t in tensors], single(others, torch.float32))
+    with kernels.use_backend("reference"):
+        torch.library.opcheck(
+            getattr(torch.ops.jova, op).default, tuple(flat(op, [*arguments[0], *arguments[1]]))
+        )
+
+
+def test_arguments_by_name():
+    tensors, others, _ = by_layout("gated_residual", LAYOUTS[1])
+    with torch.inference_mode():
+        first = kernels.gated_residual(tensors[0].clone(), *tensors[1:], *others)
+        named = dict(zip(("layout", "gate", "y"), (*others, *tensors[:0:-1]), strict=True))
+        assert torch.equal(kernels.gated_residual(tensors[0].clone(), **named), first)
+
+
+def test_a_plan_crosses_into_an_op_and_back():
+    for mode in ("full", "isolated", "video_sees_audio", "audio_sees_video"):
+        plan = AttentionPlan.of(mode, 3, 8)
+        assert AttentionPlan.from_numbers(plan.numbers()) == plan
 
 
 @pytest.mark.parametrize("dtype", LIMITS, ids=str)
@@ -274,13 +308,13 @@ def test_attention(b, h, n, d):
 
 @pytest.mark.parametrize("backend", ["reference", "eager"])
 @pytest.mark.parametrize("dtype", LIMITS, ids=str)
-def test_joint_attention_by_every_plan(backend, dtype):
+def test_joint_attention_by_every_plan(backend, dtype, mask_of):
     qkv = draw(2, 23, 3, 2, 8).to(dtype)
     q, k, v = (part.double() for part in split_heads(qkv))
     for mode in ("full", "isolated", "video_sees_audio", "audio_sees_video", "exact_audio"):
         for audio, video in ((9, 14), (0, 23), (23, 0)):
             plan = AttentionPlan.of(mode, audio, video)
-            scores = (q @ k.mT / math.sqrt(8)).masked_fill(~plan.mask(), -math.inf)
+            scores = (q @ k.mT / math.sqrt(8)).masked_fill(~mask_of(plan), -math.inf)
             true = (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
             with torch.inference_mode():
                 found = implementation(backend, "joint_attention")(qkv, plan)

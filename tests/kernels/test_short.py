@@ -3,8 +3,15 @@
 import pytest
 import torch
 
-from jova_core.kernels import attention, reference
-from jova_core.kernels.short import MOST_PAIRS, ShortAttention, is_short
+from jova_core.kernels import attention, cpu, reference
+from jova_core.kernels.cpu import MOST_PAIRS, ShortAttention, is_short
+
+
+@pytest.fixture(autouse=True, params=[True, False], ids=["bf16 units", "none"])
+def units(request, monkeypatch):
+    """The way with bf16 units, which is right without them too, only slow; and the other one."""
+    monkeypatch.setattr(cpu, "FAST_BF16", request.param)
+    return request.param
 
 
 def draw(*shape, gain=1.0):
@@ -55,9 +62,9 @@ def test_queries_of_a_part_see_more_keys():
     torch.testing.assert_close(part, attention(q, k, v)[:, :4], atol=1e-2, rtol=1e-2)
 
 
-def test_where_it_is_taken():
+def test_where_it_is_taken(units):
     q, k, _ = draw(1, 1, 4, 8)
-    assert is_short(q, k)
+    assert is_short(q, k) == units
     assert not is_short(q.float(), k.float())
     with torch.no_grad():
         assert not is_short(q, k)

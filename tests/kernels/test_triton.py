@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from jova_core.kernels import triton as host
+
 HERE = Path(__file__).parent
 needs_triton = pytest.mark.skipif(
     importlib.util.find_spec("triton") is None, reason="triton is not installed"
@@ -64,33 +66,29 @@ def _compiled(kernel, capability, constants, options, types=()):
 
 
 def _rows(residual, norm):
-    def build(pointwise, _):
+    def build(kernels):
         constants = {"RESIDUAL": residual, "NORM": norm, "BLOCK": 4096}
-        return pointwise._rows_kernel, constants, {"num_warps": pointwise.row_warps(4096)}, ()
+        return kernels._rows_kernel, constants, {"num_warps": host.row_warps(4096)}, ()
 
     return build
 
 
-def _activation(gated):
-    def build(pointwise, _):
-        constants = {"GATED": gated, "BLOCK": pointwise.COLUMNS}
-        return pointwise._activation_kernel, constants, {"num_warps": 4}, ()
-
-    return build
+def _gelu(kernels):
+    return kernels._gelu_kernel, {"BLOCK": host.COLUMNS}, {"num_warps": 4}, ()
 
 
-def _qk(pointwise, _):
-    tile = {"TOKENS": pointwise.TOKENS, "HEADS": pointwise.HEADS}
+def _qk(kernels):
+    tile = {"TOKENS": host.TOKENS, "HEADS": host.HEADS}
     constants = {"WIDTH": 128, "PADDED": 128, **tile}
-    return pointwise._qk_norm_rope_kernel, constants, {"num_warps": 4}, ()
+    return kernels._qk_norm_rope_kernel, constants, {"num_warps": 4}, ()
 
 
 def _attention(width):
-    def build(_, attention):
-        size = attention.tile_size(width, torch.bfloat16)
+    def build(kernels):
+        size = host.tile_size(width, torch.bfloat16)
         options = {name: size.pop(name) for name in ("num_warps", "num_stages")}
         constants = {"WIDTH": width, "PADDED": width, "UPCAST": False, **size}
-        return attention._attention_kernel, constants, options, {"scale": "fp32"}
+        return kernels._attention_kernel, constants, options, {"scale": "fp32"}
 
     return build
 
@@ -100,8 +98,7 @@ KERNELS = {
     "gated_residual": _rows(True, False),
     "gated_residual_layer_norm_modulate": _rows(True, True),
     "qk_norm_rope": _qk,
-    "gelu": _activation(False),
-    "swiglu": _activation(True),
+    "gelu": _gelu,
     "joint_attention_64": _attention(64),
     "joint_attention_128": _attention(128),
     "joint_attention_256": _attention(256),
@@ -118,9 +115,9 @@ def test_compiles_without_spills_and_with_wide_accesses(name, capability, tmp_pa
     """
     monkeypatch.setenv("TRITON_DEFAULT_FP_FUSION", "1")
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path / "cache"))
-    from jova_core.kernels import triton_attention, triton_pointwise
+    from jova_core.kernels import triton_kernels
 
-    kernel, constants, options, types = KERNELS[name](triton_pointwise, triton_attention)
+    kernel, constants, options, types = KERNELS[name](triton_kernels)
     built = _compiled(kernel, capability, constants, options, types)
     stores = set(re.findall(r"st\.global\S*", built.asm["ptx"]))
     loads = re.findall(r"ld\.global\S*", built.asm["ptx"])
