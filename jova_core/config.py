@@ -7,6 +7,7 @@ Where the paper or the Waver backbone it builds on state a value, the comment na
 import dataclasses
 import json
 import math
+import re
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -53,14 +54,39 @@ class AudioSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class TextEncoderSpec:
-    """One text encoder: features `[B, max_tokens, width]`, padded to that fixed length."""
+    """One text encoder: features `[B, max_tokens, width]`; where pads are cut, `[B, S, width]`.
+
+    pad: what becomes of the tokens after the text: kept as the encoder gives them, zeroed, or cut,
+    which leaves 1 ≤ S ≤ max_tokens (the encoders whose pads were masked in training).
+    hidden_layer: which of the encoder's hidden states, counted from the end; -1 is its output.
+    template: the text around the prompt, with {} in the prompt's place, or the name of a template
+    that the encoder's tokenizer has; the first `dropped_prefix` tokens of the result are dropped.
+    fingerprint: "tensor name:SHA-256 of its values in fp32", by which files of one shape are told
+    apart, such as T5 and flan-T5; empty where every file is accepted.
+    """
 
     name: str
     width: int
     max_tokens: int
+    hidden_layer: int = -1
+    template: str = ""
+    dropped_prefix: int = 0
+    pad: Literal["kept", "zeroed", "cut"] = "kept"
+    fingerprint: str = ""
 
     def __post_init__(self) -> None:
         _check_numbers(self, "width max_tokens")
+        _check_numbers(self, "dropped_prefix", zero=True)
+        _check_choices(self, "pad")
+        _check(self.hidden_layer < 0, f"hidden_layer {self.hidden_layer} must be below 0")
+        _check(
+            not self.fingerprint or re.fullmatch(r"[^:]+:[0-9a-f]{64}", self.fingerprint),
+            f"fingerprint {self.fingerprint!r:.40} is not a tensor's name, a colon and a SHA-256",
+        )
+
+    def accepts(self, tokens: int) -> bool:
+        """Whether the network takes features of this many tokens."""
+        return tokens == self.max_tokens or (self.pad == "cut" and 1 <= tokens < self.max_tokens)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,24 +116,24 @@ class JoVAConfig:
     qkv_bias: bool = True
     text_refiner_blocks: int = 0  # HunyuanVideo: 2
     pooled_width: int = 0  # HunyuanVideo: CLIP's 768
+    pooled_encoder: str = ""  # whose pooled vector that is, such as clip-l
     pooled_from_text: bool = False  # ours: the mean refined text token joins the time embedding
     guidance_embed: bool = False  # HunyuanVideo's distilled guidance
+    # SiLUs between the time embedding and the head's modulation: Flux and HunyuanVideo have one,
+    # the first mini was trained with two.
+    head_silu: Literal["once", "twice"] = "twice"
     shift: float = 3.0  # of the sampling schedule; ours
+    max_seconds: float = 20.0  # of a clip; ours: five times the longest that the mini learnt from
     video: VideoSpec = field(default_factory=VideoSpec)
     audio: AudioSpec = field(default_factory=AudioSpec)
     text: tuple[TextEncoderSpec, ...] = ()
 
     def __post_init__(self) -> None:
         _check_numbers(self, "dim heads mlp_ratio patch audio_patch rope_theta learned_pos_size")
-        _check_numbers(self, "time_width shift")
+        _check_numbers(self, "time_width shift max_seconds")
         _check_numbers(self, "dual_blocks single_blocks image_channels mask_channels", zero=True)
         _check_numbers(self, "rope_axes text_refiner_blocks pooled_width", zero=True)
-        for name in ("single_form", "rope_time", "learned_pos"):
-            allowed = get_args(get_type_hints(JoVAConfig)[name])
-            _check(
-                getattr(self, name) in allowed,
-                f"{name} is {getattr(self, name)!r}, none of {allowed}",
-            )
+        _check_choices(self, "single_form rope_time learned_pos head_silu")
         _check(
             self.dim % self.heads == 0, f"dim {self.dim} must be a multiple of heads {self.heads}"
         )
@@ -131,7 +157,7 @@ class JoVAConfig:
 
     @property
     def text_tokens(self) -> int:
-        """Tokens of the whole prompt: those of every encoder, in config order."""
+        """Tokens of the whole prompt, those of every encoder; where pads are cut, the most."""
         return sum(spec.max_tokens for spec in self.text)
 
     @property
@@ -207,6 +233,13 @@ def _check_numbers(config: Any, names: str, *, zero: bool = False) -> None:
             ),
             f"{type(config).__name__}.{name} is {value}, not {'0 or ' if zero else ''}above 0",
         )
+
+
+def _check_choices(config: Any, names: str) -> None:
+    """Named fields must hold one of the values that their types list."""
+    for name in names.split():
+        value, allowed = getattr(config, name), get_args(get_type_hints(type(config))[name])
+        _check(value in allowed, f"{name} is {value!r}, none of {allowed}")
 
 
 def _check_stats(

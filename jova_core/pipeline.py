@@ -26,8 +26,6 @@ from .timeline import Timeline
 
 WEIGHTS = Path(__file__).parent / "weights"
 MINI, MINI_CODECS = WEIGHTS / "jova_mini.safetensors", WEIGHTS / "jova_mini_codecs.safetensors"
-# Ours: five times the longest clip that the mini was trained on.
-MAX_SECONDS = 20.0
 # Latents decoded at a time: 4 of video (16 frames), 128 of sound (4 s). Ours.
 PIECE, SOUND_PIECE = 4, 128
 
@@ -154,11 +152,10 @@ def load_pipeline(checkpoint: Path | None = None, codecs: Path | None = None) ->
 
 
 def clip_frames(timeline: Timeline, seconds: float) -> int:
-    """The legal frame count nearest to `seconds`. Raises JoVAError outside 0 … 20 s."""
-    if seconds > MAX_SECONDS:
-        raise JoVAError(
-            f"A clip of {seconds:g} s is too long; this model makes up to {MAX_SECONDS:g} s."
-        )
+    """The legal frame count nearest to `seconds`. Raises JoVAError outside what the model makes."""
+    if seconds > timeline.max_seconds:
+        limit = timeline.max_seconds
+        raise JoVAError(f"A clip of {seconds:g} s is too long; this model makes up to {limit:g} s.")
     return timeline.legal_frames(seconds)
 
 

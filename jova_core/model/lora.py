@@ -18,7 +18,9 @@ from ..files import read_tensors, staged
 
 FORMAT = "jova-lora-1"
 PREFIX = "diffusion_model."  # before the layer names, as ComfyUI writes them
-LAYERS = ("qkv", "proj", "mlp.0", "mlp.2", "mod")
+# The matrices of sequential blocks (qkv to mlp.2) and of parallel ones (linear1, linear2).
+MATRICES = ("qkv", "proj", "mlp.0", "mlp.2", "linear1", "linear2")
+LAYERS = (*MATRICES, "mod")
 # The streams whose weights belong to each branch.
 BRANCHES = {"audio": ("audio", "text_a", "a"), "video": ("video", "text_v", "v")}
 
@@ -27,7 +29,7 @@ BRANCHES = {"audio": ("audio", "text_a", "a"), "video": ("video", "text_v", "v")
 class BranchLoRA:
     """What is added to one branch: which layers of its blocks, and how much of α."""
 
-    layers: tuple[str, ...] = ("qkv", "proj", "mlp.0", "mlp.2")
+    layers: tuple[str, ...] = MATRICES
     strength: float = 1.0
 
     def __post_init__(self) -> None:

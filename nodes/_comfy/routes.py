@@ -8,7 +8,7 @@ from safetensors import safe_open
 from ...jova_core.config import JoVAError
 from ...jova_core.files import existing_file
 from ...jova_core.model.checkpoint import describe
-from ...jova_core.pipeline import MAX_SECONDS, MINI
+from ...jova_core.pipeline import MINI
 from ...jova_core.timeline import Timeline
 from .files import chosen_path
 
@@ -33,7 +33,7 @@ async def _rates(request: web.Request) -> web.Response:
         "sample_rate": line.sample_rate,
         "audio_rate": str(line.audio_rate),
         "temporal_ratio": line.temporal_ratio,
-        "max_seconds": MAX_SECONDS,
+        "max_seconds": line.max_seconds,
     }
     return web.json_response(rates)
 

@@ -9,7 +9,7 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ...jova_core.config import JoVAConfig, JoVAError
-from ...jova_core.pipeline import MAX_SECONDS, clip_frames
+from ...jova_core.pipeline import clip_frames
 from ...jova_core.quality.plot import plot_sync
 from ...jova_core.quality.report import measure_sync, sync_table
 from ...jova_core.samples import load_sample
@@ -47,11 +47,11 @@ def plan_length(
     line = Timeline.of(model_config(model))
     if film is not None:
         there = frames_at(len(film), film_fps, line.fps)
-        count = min(there, clip_frames(line, MAX_SECONDS))
+        count = min(there, clip_frames(line, line.max_seconds))
         frames = line.whole_frames(count)
     elif audio is not None:
         wave, rate = sound_of(audio)
-        frames = line.covering_frames(min(Fraction(wave.shape[1], rate), Fraction(MAX_SECONDS)))
+        frames = line.covering_frames(min(Fraction(wave.shape[1], rate), line.max_seconds))
     else:
         frames = clip_frames(line, seconds)
     return Length(line=line, frames=frames)
