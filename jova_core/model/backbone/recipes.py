@@ -85,24 +85,30 @@ class Backbone:
 
 def video_recipes(backbone: Backbone, config: JoVAConfig) -> Iterator[Recipe]:
     """What the layout's table says of the video branch; its input and output projections too."""
-    layout, made = backbone.layout, {}
+    made = {}
+    for ours, parts in _layers(backbone):
+        biased = f"{parts[0][0]}.bias" in backbone.files
+        for kind in ("weight", "bias") if biased else ("weight",):
+            each = [(f"{name}.{kind}", change) for name, change in parts]
+            name = f"{ours}.{kind}"
+            made[name] = _stacked(name, each, backbone, config.head_dim)
+    for name, added in _FOLDED.items():
+        biases = [made.pop(other) for other in (name, *added) if other in made]
+        if biases:
+            made[name] = _summed(name, biases)
+    yield from made.values()
+    yield from _input(backbone, config)
+
+
+def _layers(backbone: Backbone) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """The layout's rules for every block that the checkpoint has."""
+    layout = backbone.layout
     for ours, parts in layout.rules.items():
         count = backbone.blocks(parts[0][0]) if "{}" in ours else 1
         for i in range(count):
             named = [(name.replace("{}", str(i)), change) for name, change in parts]
-            if ours in layout.optional and f"{named[0][0]}.weight" not in backbone.files:
-                continue
-            for kind in ("weight", "bias"):
-                if kind == "weight" or f"{named[0][0]}.bias" in backbone.files:
-                    each = [(f"{name}.{kind}", change) for name, change in named]
-                    name = f"{ours.replace('{}', str(i))}.{kind}"
-                    made[name] = _stacked(name, each, backbone, config.head_dim)
-    for name, added in _FOLDED.items():
-        biases = [made.pop(other) for other in added if other in made]
-        if biases:
-            made[name] = _summed(name, [made[name], *biases])
-    yield from made.values()
-    yield from _input(backbone, config)
+            if ours not in layout.optional or f"{named[0][0]}.weight" in backbone.files:
+                yield ours.replace("{}", str(i)), named
 
 
 def audio_recipes(video: list[Recipe], config: JoVAConfig) -> Iterator[Recipe]:
