@@ -7,6 +7,7 @@ Where the paper or the Waver backbone it builds on state a value, the comment na
 import dataclasses
 import json
 import math
+import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
@@ -52,14 +53,39 @@ class AudioSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class TextEncoderSpec:
-    """One text encoder: features `[B, max_tokens, width]`, padded to that fixed length."""
+    """One text encoder: features `[B, max_tokens, width]`; where pads are cut, `[B, S, width]`.
+
+    pad: what becomes of the tokens after the text: kept as the encoder gives them, zeroed, or cut,
+    which leaves 1 ≤ S ≤ max_tokens (the encoders whose pads were masked in training).
+    hidden_layer: which of the encoder's hidden states, counted from the end; -1 is its output.
+    template: the text around the prompt, with {} in the prompt's place, or the name of a template
+    that the encoder's tokenizer has; the first `dropped_prefix` tokens of the result are dropped.
+    fingerprint: "tensor name:SHA-256 of its values in fp32", by which files of one shape are told
+    apart, such as T5 and flan-T5; empty where every file is accepted.
+    """
 
     name: str
     width: int
     max_tokens: int
+    hidden_layer: int = -1
+    template: str = ""
+    dropped_prefix: int = 0
+    pad: Literal["kept", "zeroed", "cut"] = "kept"
+    fingerprint: str = ""
 
     def __post_init__(self) -> None:
         check_numbers(self, "width max_tokens")
+        check_numbers(self, "dropped_prefix", zero=True)
+        check_choices(self)
+        _check(self.hidden_layer < 0, f"hidden_layer {self.hidden_layer} must be below 0")
+        _check(
+            not self.fingerprint or re.fullmatch(r"[^:]+:[0-9a-f]{64}", self.fingerprint),
+            f"fingerprint {self.fingerprint!r:.40} is not a tensor's name, a colon and a SHA-256",
+        )
+
+    def accepts(self, tokens: int) -> bool:
+        """Whether the network takes features of this many tokens."""
+        return tokens == self.max_tokens or (self.pad == "cut" and 1 <= tokens < self.max_tokens)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +133,14 @@ class JoVAConfig:
     qkv_bias: bool = True
     text_refiner_blocks: int = 0  # HunyuanVideo: 2
     pooled_width: int = 0  # HunyuanVideo: CLIP's 768
+    pooled_encoder: str = ""  # whose pooled vector that is, such as clip-l
     pooled_from_text: bool = False  # ours: the mean refined text token joins the time embedding
     guidance_embed: bool = False  # HunyuanVideo's distilled guidance
+    # SiLUs between the time embedding and the head's modulation: Flux and HunyuanVideo have one,
+    # the first mini was trained with two.
+    head_silu: Literal["once", "twice"] = "twice"
     shift: float = 3.0  # of the sampling schedule; ours
+    max_seconds: float = 20.0  # of a clip; ours: five times the longest that the mini learnt from
     prompt: PromptForm = field(default_factory=PromptForm)
     video: VideoSpec = field(default_factory=VideoSpec)
     audio: AudioSpec = field(default_factory=AudioSpec)
@@ -117,7 +148,7 @@ class JoVAConfig:
 
     def __post_init__(self) -> None:
         check_numbers(self, "dim heads mlp_ratio patch audio_patch rope_theta learned_pos_size")
-        check_numbers(self, "time_width shift")
+        check_numbers(self, "time_width shift max_seconds")
         check_numbers(self, "dual_blocks single_blocks image_channels mask_channels", zero=True)
         check_numbers(self, "rope_axes text_refiner_blocks pooled_width", zero=True)
         check_choices(self)
@@ -144,7 +175,7 @@ class JoVAConfig:
 
     @property
     def text_tokens(self) -> int:
-        """Tokens of the whole prompt: those of every encoder, in config order."""
+        """Tokens of the whole prompt, those of every encoder; where pads are cut, the most."""
         return sum(spec.max_tokens for spec in self.text)
 
     @property

@@ -137,9 +137,7 @@ def atomic_write(target: Path) -> Iterator[Path]:
         yield temporary
         # safetensors puts a file of its own in this place, which only its owner may read.
         temporary.chmod(mode)
-        _flush(temporary)
-        temporary.replace(target)
-        _flush_folder(target.parent)
+        publish(temporary, target)
     except OSError as error:
         raise write_problem(target, error.errno, error.strerror or str(error)) from error
     except SafetensorError as error:
@@ -149,6 +147,13 @@ def atomic_write(target: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def publish(temporary: Path, target: Path) -> None:
+    """Give a finished file its name; its bytes are on the disk (fsync) before that. OSError."""
+    _flush(temporary)
+    temporary.replace(target)
+    _flush_folder(target.parent)
 
 
 def _flush(path: Path) -> None:

@@ -45,7 +45,8 @@ class Conditioning:
     """What the network is told besides the noisy latents.
 
     text: features of each encoder `[B, S_i, width_i]`, in config order.
-    pooled: `[B, pooled_width]`; guidance: `[B]`; both only where the config asks for them.
+    pooled: `[B, pooled_width]`; guidance: the scale of a distilled model `[B]`; both only where the
+    config asks for them.
     image: latent of the given pictures `[B, C, T, H, W]`, 0 where none is given.
     image_mask: `[B, 1, T, H, W]`, 1 = given.
     """

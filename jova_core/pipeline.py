@@ -22,9 +22,6 @@ from .prompt import Prompt
 from .timeline import Timeline
 from .vocabulary import Vocabulary
 
-# Ours: five times the longest clip that the mini was trained on.
-MAX_SECONDS = 20.0
-
 
 @dataclass(frozen=True, kw_only=True)
 class SampleSettings:
@@ -101,11 +98,10 @@ class JoVAPipeline:
 
 
 def clip_frames(timeline: Timeline, seconds: float) -> int:
-    """The legal frame count nearest to `seconds`. Raises JoVAError outside 0 … 20 s."""
-    if seconds > MAX_SECONDS:
-        raise JoVAError(
-            f"A clip of {seconds:g} s is too long; this model makes up to {MAX_SECONDS:g} s."
-        )
+    """The legal frame count nearest to `seconds`. Raises JoVAError outside what the model makes."""
+    if seconds > timeline.max_seconds:
+        limit = timeline.max_seconds
+        raise JoVAError(f"A clip of {seconds:g} s is too long; this model makes up to {limit:g} s.")
     return timeline.legal_frames(seconds)
 
 

@@ -17,12 +17,13 @@ from .errors import JoVAError
 
 @dataclass(frozen=True, kw_only=True)
 class Timeline:
-    """Rates of one checkpoint, per second: pictures, samples, audio latents."""
+    """Rates of one checkpoint, per second: pictures, samples, audio latents; its longest clip."""
 
     fps: Fraction
     sample_rate: int
     audio_rate: Fraction
     temporal_ratio: int = 4
+    max_seconds: float = math.inf
 
     @staticmethod
     def of(config: JoVAConfig) -> "Timeline":
@@ -32,6 +33,7 @@ class Timeline:
             sample_rate=config.audio.sample_rate,
             audio_rate=config.audio.latent_rate,
             temporal_ratio=config.video.temporal_ratio,
+            max_seconds=config.max_seconds,
         )
 
     def is_legal(self, frames: int) -> bool:

@@ -1,4 +1,4 @@
-"""A clip decoded in pieces: the same clip, in memory that does not grow with it."""
+"""A clip decoded in chunks: the same clip, in memory that does not grow with it."""
 
 import pytest
 import torch
@@ -18,27 +18,27 @@ def pipeline():
 
 
 @pytest.mark.parametrize("seconds", [1 / 16, 1.0, 3.2])
-@pytest.mark.parametrize("piece", [1, 4])
-def test_pieces_are_the_whole(pipeline, seconds, piece):
+@pytest.mark.parametrize("chunk", [1, 4])
+def test_pieces_are_the_whole(pipeline, seconds, chunk):
     """Pixels before rounding within 1e-5; after it at most one level apart; the sound alike."""
     latents, frames = bench_decode.random_latents(pipeline, seconds)
-    made = decode_stream(pipeline, latents, frames, piece=piece)
-    pieces = list(made.frames.checked())
-    film = torch.cat(pieces)
+    made = decode_stream(pipeline, latents, frames, chunk=chunk)
+    chunks = list(made.frames.checked())
+    film = torch.cat(chunks)
     whole = decode(pipeline, latents, frames)
     assert len(film) == frames == made.frames.count
-    assert max(len(part) for part in pieces) <= 4 * piece
+    assert max(len(part) for part in chunks) <= 4 * chunk
     assert (film.int() - whole.frames.int()).abs().max() <= 1
     assert torch.equal(made.audio, whole.audio)
     raw = denormalise(pipeline.config, latents).video
     with torch.inference_mode(), fast_fp32():
-        parts = torch.cat(list(pipeline.codecs.video.decode_stream(raw.split(piece, 2))), dim=2)
+        parts = torch.cat(list(pipeline.codecs.video.decode_stream(raw.split(chunk, 2))), dim=2)
         assert (parts - pipeline.codecs.video.decode(raw)).abs().max() < 1e-5
         assert torch.equal(to_frames(parts), film)
 
 
 def test_the_sound_in_pieces_is_the_whole_sound(pipeline):
-    latents, frames = bench_decode.random_latents(pipeline, 9.0)  # more than two pieces of 4 s
+    latents, frames = bench_decode.random_latents(pipeline, 9.0)  # more than two chunks of 4 s
     raw = denormalise(pipeline.config, latents).audio
     with torch.inference_mode():
         whole = pipeline.codecs.audio.decode(raw)[0].clamp(-1, 1)
@@ -65,7 +65,7 @@ def test_latents_that_are_no_numbers(pipeline):
 
 
 def test_memory_does_not_grow_with_the_clip():
-    """40 s take some MB more than a second in pieces, for the sound; whole they take hundreds."""
+    """40 s take some MB more than a second in chunks, for the sound; whole they take hundreds."""
     streamed, whole = (bench_decode.peak(way, 40.0) for way in ("streamed", "whole"))
     assert streamed < 60
     assert whole > streamed + 100

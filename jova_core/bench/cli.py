@@ -35,7 +35,7 @@ PROMPT = Prompt(
 _LOADING = """
 import json, time
 start = time.perf_counter(); import torch
-torch_there = time.perf_counter(); from jova_core.pipeline import load_pipeline
+torch_there = time.perf_counter(); from jova_core.mini import load_pipeline
 jova_there = time.perf_counter(); load_pipeline()
 loaded = time.perf_counter()
 print(json.dumps([torch_there - start, jova_there - torch_there, loaded - jova_there]))

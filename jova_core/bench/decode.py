@@ -1,4 +1,4 @@
-"""`jova bench decode`: latents to a file, in pieces beside whole, in time and in memory."""
+"""`jova bench decode`: latents to a file, in chunks beside whole, in time and in memory."""
 
 import json
 import subprocess
@@ -15,6 +15,7 @@ from ..errors import JoVAError
 from ..kernels import fast_fp32
 from ..latents import AVLatents, denormalise, latent_shapes
 from ..media import write_clip
+from ..media.pixels import to_frames
 from ..mini import load_pipeline
 from ..pipeline import JoVAPipeline, clip_frames
 from .timing import rounds
@@ -26,7 +27,7 @@ _PEAK = """
 import sys, tempfile
 from pathlib import Path
 from jova_core.bench import decode as bench
-from jova_core.pipeline import load_pipeline
+from jova_core.mini import load_pipeline
 way, seconds = getattr(bench, sys.argv[1]), float(sys.argv[2])
 def peak():
     status = Path("/proc/self/status")
@@ -85,9 +86,8 @@ def whole(pipeline: JoVAPipeline, seconds: float, path: Path) -> None:
     with fast_fp32():
         video = pipeline.codecs.video.decode(raw.video)
         wave = pipeline.codecs.audio.decode(raw.audio)[0]
-    pixels = ((video[0] + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 3, 0)
-    sound = wave[: pipeline.timeline.audio_samples(frames)].clamp(-1, 1)
-    _write(pipeline, pixels, sound, path)
+    audio = wave[: pipeline.timeline.audio_samples(frames)].clamp(-1, 1)
+    _write(pipeline, to_frames(video), audio, path)
 
 
 def random_latents(pipeline: JoVAPipeline, seconds: float) -> tuple[AVLatents, int]:
@@ -100,9 +100,10 @@ def random_latents(pipeline: JoVAPipeline, seconds: float) -> tuple[AVLatents, i
     return AVLatents(video=video, audio=audio), frames
 
 
-def _write(pipeline: JoVAPipeline, frames: Any, sound: torch.Tensor, path: Path) -> None:
-    line = pipeline.timeline
-    write_clip(path, frames, sound, fps=line.fps, sample_rate=line.sample_rate, scale=4)
+def _write(pipeline: JoVAPipeline, frames: Any, audio: torch.Tensor, path: Path) -> None:
+    timeline = pipeline.timeline
+    rates = {"fps": timeline.fps, "sample_rate": timeline.sample_rate}
+    write_clip(path, frames, audio, **rates, scale=4)
 
 
 def peak(way: str, seconds: float) -> float:

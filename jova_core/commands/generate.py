@@ -27,7 +27,7 @@ from ..media import (
 )
 from ..mini import load_pipeline
 from ..model.lora import load_lora, merge_lora
-from ..pipeline import MAX_SECONDS, JoVAPipeline, SampleSettings, clip_frames, sample
+from ..pipeline import JoVAPipeline, SampleSettings, clip_frames, sample
 from ..prompt import PARTS, Prompt, parse_prompt
 from ..timeline import Timeline
 from ..vocabulary import describe_length, describe_unknown, estimate_seconds
@@ -144,7 +144,7 @@ def _read_given(
     if options.audio is not None:
         material.sound = read_audio_native(options.audio)
         audio = read_audio(options.audio, line.sample_rate)
-        there = min(Fraction(len(audio), line.sample_rate), Fraction(MAX_SECONDS))
+        there = min(Fraction(len(audio), line.sample_rate), line.max_seconds)
         frames = frames or line.covering_frames(there)
         if float(audio.square().mean().sqrt()) < SILENCE:
             note("The given sound is silent, so nothing is said and the mouth stays closed.")
@@ -163,7 +163,7 @@ def _read_given(
 
 def _read_film(path: Path, line: Timeline, frames: int | None) -> Tensor:
     """As many frames as fill whole latents, at most `frames`; says what is left out or missing."""
-    limit = frames or clip_frames(line, MAX_SECONDS)
+    limit = frames or clip_frames(line, line.max_seconds)
     film = read_video(path, fps=line.fps, max_frames=limit)
     film = film[: line.whole_frames(len(film))]
     there, used = float(probe(path).video.seconds), float(line.seconds(len(film)))

@@ -42,9 +42,18 @@ def save_jova(
     path: Path, tensors: dict[str, Tensor], config: JoVAConfig, notes: dict[str, Any]
 ) -> None:
     """Write a checkpoint whole or not at all; `notes` must be JSON."""
-    metadata = {"format": FORMAT, "config": config.to_json(), "notes": json.dumps(notes)}
+    metadata = metadata_of(config, notes)
     with atomic_write(Path(path)) as temporary:
         save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata=metadata)
+
+
+def metadata_of(config: JoVAConfig, notes: dict[str, Any]) -> dict[str, str]:
+    """What a checkpoint's header says of it.
+
+    Notes of any checkpoint may hold `licence`, the terms of its weights, and `source`, what they
+    were made from.
+    """
+    return {"format": FORMAT, "config": config.to_json(), "notes": json.dumps(notes)}
 
 
 def load_jova(path: Path, *, preset: str | None = None) -> Checkpoint:

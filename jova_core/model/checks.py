@@ -53,9 +53,14 @@ def _check_times(stream: str, t: Tensor, tokens: int) -> None:
 
 def _check_text(config: JoVAConfig, batch: int, given: Conditioning) -> None:
     came = [tuple(features.shape) for features in given.text]
-    needed = [(batch, spec.max_tokens, spec.width) for spec in config.text]
-    if came != needed:
-        raise JoVAError(f"Text features of shapes {came} came; this model needs {needed}.")
+    fits = len(came) == len(config.text) and all(
+        shape == (batch, *shape[1:2], spec.width) and spec.accepts(shape[1])
+        for shape, spec in zip(came, config.text, strict=True)
+    )
+    if not fits:
+        needed = [(batch, spec.max_tokens, spec.width) for spec in config.text]
+        fewer = " (fewer tokens are allowed)" if any(s.pad == "cut" for s in config.text) else ""
+        raise JoVAError(f"Text features of shapes {came} came; this model needs {needed}{fewer}.")
     if config.pooled_width and not config.pooled_from_text and given.pooled is None:
         raise JoVAError(
             f"No pooled text came; this model needs [{batch}, {config.pooled_width}] of it."

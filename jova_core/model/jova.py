@@ -93,7 +93,7 @@ class Branch(nn.Module):
             if config.guidance_embed
             else None
         )
-        self.final = OutputHead(dim, channels[1], **layers)
+        self.final = OutputHead(dim, channels[1], silu=config.head_silu == "twice", **layers)
 
     def forward(
         self, patches: Tensor, t: Tensor, conditioning: Conditioning, attend: Attention
@@ -114,7 +114,7 @@ class Branch(nn.Module):
             pooled = text.mean(dim=1) if self.config.pooled_from_text else conditioning.pooled
             vec = vec + self.vector_in(pooled.to(dtype)).unsqueeze(1)
         if self.guidance_in is not None:
-            strength = timestep_features(conditioning.guidance, self.config.time_width)
+            strength = timestep_features(1000 * conditioning.guidance, self.config.time_width)
             vec = vec + self.guidance_in(strength.to(dtype)).unsqueeze(1)
         return Entry(tokens=x, text=text, vec=F.silu(vec))
 

@@ -155,13 +155,17 @@ class TextEmbed(nn.Module):
 
 
 class OutputHead(nn.Module):
-    """LayerNorm · modulate → Linear: tokens `[B, N, dim]` → velocity patches `[B, N, channels]`."""
+    """LayerNorm · modulate → Linear: tokens `[B, N, dim]` → velocity patches `[B, N, channels]`.
 
-    def __init__(self, dim: int, channels: int, *, ops: Any, **kw: Any) -> None:
+    vec has its SiLU already; `silu` adds a second one.
+    """
+
+    def __init__(self, dim: int, channels: int, *, silu: bool, ops: Any, **kw: Any) -> None:
         super().__init__()
+        self.silu = silu
         self.mod = ops.Linear(dim, 2 * dim, **kw)
         self.linear = ops.Linear(dim, channels, **kw)
 
     def forward(self, x: Tensor, vec: Tensor, layout: Layout) -> Tensor:
-        shift, scale = self.mod(F.silu(vec)).chunk(2, dim=-1)
+        shift, scale = self.mod(F.silu(vec) if self.silu else vec).chunk(2, dim=-1)
         return self.linear(layer_norm_modulate(x, shift, scale, layout))

@@ -19,14 +19,16 @@ from .streams import MODALITY, branch_of
 
 FORMAT = "jova-lora-1"
 PREFIX = "diffusion_model."  # before the layer names, as ComfyUI writes them
-LAYERS = ("qkv", "proj", "mlp.0", "mlp.2", "mod")
+# The matrices of sequential blocks (qkv to mlp.2) and of parallel ones (linear1, linear2).
+MATRICES = ("qkv", "proj", "mlp.0", "mlp.2", "linear1", "linear2")
+LAYERS = (*MATRICES, "mod")
 
 
 @dataclass(frozen=True, kw_only=True)
 class BranchLoRA:
     """What is added to one branch: which layers of its blocks, and how much of α."""
 
-    layers: tuple[str, ...] = ("qkv", "proj", "mlp.0", "mlp.2")
+    layers: tuple[str, ...] = MATRICES
     strength: float = 1.0
 
     def __post_init__(self) -> None:

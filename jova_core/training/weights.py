@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from ..errors import JoVAError
 from ..model.jova import JoVA
+from ..model.lora import MATRICES
 from .distributed import Distributed
 from .muon import Muon
 from .settings import TrainSettings
@@ -19,7 +20,7 @@ from .sharding import gather, local_shard, shard, total_norm
 from .state import TrainState, optimizer_tensors, restore_optimizers
 
 # What Muon moves: the square and MLP matrices of every block, the refiner's included.
-_MATRICES = tuple(f".{name}.weight" for name in ("qkv", "proj", "mlp.0", "mlp.2"))
+_MATRICES = tuple(f".{name}.weight" for name in MATRICES)
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 

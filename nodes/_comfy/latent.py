@@ -12,7 +12,7 @@ from ...jova_core.config import JoVAConfig
 from ...jova_core.errors import JoVAError
 from ...jova_core.latents import AVLatents, latent_shapes
 from ...jova_core.media import fit_image, resample
-from ...jova_core.pipeline import MAX_SECONDS, clip_frames
+from ...jova_core.pipeline import clip_frames
 from ...jova_core.timeline import Timeline
 from .media import bytes_of, mono, sound_of
 from .model import model_config
@@ -201,11 +201,11 @@ def plan_length(
     line = Timeline.of(model_config(model))
     if video is not None:
         available = frames_at(len(video), video_fps, line.fps)
-        count = min(available, clip_frames(line, MAX_SECONDS))
+        count = min(available, clip_frames(line, line.max_seconds))
         frames = line.whole_frames(count)
     elif audio is not None:
         wave, rate = sound_of(audio)
-        frames = line.covering_frames(min(Fraction(wave.shape[1], rate), Fraction(MAX_SECONDS)))
+        frames = line.covering_frames(min(Fraction(wave.shape[1], rate), line.max_seconds))
     else:
         frames = clip_frames(line, seconds)
     return Length(line=line, frames=frames)

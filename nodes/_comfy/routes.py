@@ -4,7 +4,6 @@ from aiohttp import web
 
 from ...jova_core.errors import JoVAError
 from ...jova_core.model.checkpoint import read_config
-from ...jova_core.pipeline import MAX_SECONDS
 from ...jova_core.timeline import Timeline
 from .files import FROM_FILE, chosen_path
 from .mini import bundled_checkpoint
@@ -33,6 +32,6 @@ async def _rates(request: web.Request) -> web.Response:
         "sample_rate": line.sample_rate,
         "audio_rate": str(line.audio_rate),
         "temporal_ratio": line.temporal_ratio,
-        "max_seconds": MAX_SECONDS,
+        "max_seconds": line.max_seconds,
     }
     return web.json_response(rates)

@@ -10,6 +10,8 @@ import torch
 
 from jova_core.config import AudioSpec, JoVAConfig, TextEncoderSpec, VideoSpec
 from jova_core.errors import JoVAError
+from jova_core.files import read_metadata
+from jova_core.mini import MINI
 from jova_core.model.jova import JoVA
 from jova_core.presets import PRESETS
 
@@ -53,6 +55,9 @@ WRONG = {
     "text_refiner_blocks": [-1, 0],
     "pooled_width": [-1],
     "shift": [0, -1, "3"],
+    "max_seconds": [0, "nan", float("inf")],
+    "head_silu": ["thrice", 1, None],
+    "pooled_encoder": [None, 1],
     "video": [None, 3, [], {"fps": 0}, {"fps": "1/0"}, {"fps": 23.976}, {"fps": "-16"}],
     "audio": [{"latent_rate": "x"}, {"sample_rate": 0}, {"std": [0.0] * 20, "mean": [0.0] * 20}],
     "text": [[], None, 5, "abc", [{"name": "a"}], [{"name": "a", "width": 0, "max_tokens": 1}]],
@@ -74,6 +79,42 @@ def test_a_wrong_field_is_one_sentence_that_names_it(field, value):
     assert "\n" not in sentence
     assert re.search(r"\.$", sentence)
     assert len(sentence) < 300
+
+
+ENCODER = {"name": "a", "width": 4, "max_tokens": 3}
+WRONG_ENCODER = {
+    "hidden_layer": [0, 2, -1.5, None],
+    "template": [None, 3],
+    "dropped_prefix": [-1, "1"],
+    "pad": ["masked", None],
+    "fingerprint": ["abc", "shared.weight:12", 5],
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [(f, v) for f, values in WRONG_ENCODER.items() for v in values]
+)
+def test_a_wrong_field_of_an_encoder_is_named(field, value):
+    data = json.loads(PRESETS["mini"].to_json())
+    data["text"] = [ENCODER | {field: value}]
+    with pytest.raises(JoVAError, match=field):
+        JoVAConfig.from_json(json.dumps(data))
+
+
+def test_the_config_of_an_older_checkpoint_reads_as_it_was_meant():
+    """The bundled mini's metadata knows none of the later fields; each has its old meaning."""
+    metadata = read_metadata(MINI, "checkpoint", "the bundled mini")
+    stored = json.loads(metadata["config"])
+    config = JoVAConfig.from_json(metadata["config"])
+    now = json.loads(config.to_json())
+    assert {name: now[name] for name in stored if name != "text"} == {
+        name: value for name, value in stored.items() if name != "text"
+    }
+    assert stored["text"][0].items() <= now["text"][0].items()
+    assert (config.head_silu, config.max_seconds) == ("twice", 20.0)
+    encoder = config.text[0]
+    assert (encoder.pad, encoder.hidden_layer, encoder.template) == ("kept", -1, "")
+    assert [encoder.accepts(n) for n in (39, 40, 41)] == [False, True, False]
 
 
 @pytest.mark.parametrize(

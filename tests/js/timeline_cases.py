@@ -9,7 +9,6 @@ import sys
 from fractions import Fraction
 
 from jova_core.errors import JoVAError
-from jova_core.pipeline import MAX_SECONDS
 from jova_core.presets import PRESETS
 from jova_core.timeline import Timeline
 
@@ -77,7 +76,8 @@ def case(rng):
 def main():
     """Write the mini's rates and the cases."""
     rng = random.Random(0)
-    mini = rates(Timeline.of(PRESETS["mini"])) | {"max_seconds": MAX_SECONDS}
+    line = Timeline.of(PRESETS["mini"])
+    mini = rates(line) | {"max_seconds": line.max_seconds}
     for value in [{"mini": mini}, *(case(rng) for _ in range(CASES))]:
         sys.stdout.write(json.dumps(value) + "\n")
 

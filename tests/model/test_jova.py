@@ -348,6 +348,21 @@ WRONG = {
 }
 
 
+def test_an_encoder_whose_pads_are_cut_gives_shorter_text(tiny_config, tiny_model, inputs):
+    encoder = TextEncoderSpec(name="one", width=12, max_tokens=5, pad="cut")
+    config = tiny_config(text=(encoder,))
+    model = tiny_model(config)
+    x, t_video, t_audio, given = inputs(config)
+    short = replace(given, text=(given.text[0][:, :3],))
+    with torch.no_grad():
+        whole = model(x, t_video, t_audio, given).video
+        assert (model(x, t_video, t_audio, short).video - whole).abs().max() > 1e-3
+    for tokens in (0, 6):
+        wrong = replace(given, text=(torch.zeros(2, tokens, 12),))
+        with pytest.raises(JoVAError, match="fewer tokens are allowed"):
+            model(x, t_video, t_audio, wrong)
+
+
 @pytest.mark.parametrize("sentence", WRONG)
 def test_input_that_cannot_be_used_is_named(sentence, tiny_config, tiny_model, inputs):
     config = tiny_config(

@@ -45,6 +45,17 @@ def test_it_starts_without_effect_and_alone_has_gradients(model):
     assert len(trained) == (4 + 2) * 4 * 2
 
 
+def test_parallel_blocks_have_layers_of_their_own():
+    made = JoVA(replace(CONFIG, single_form="parallel"))
+    add_lora(made, LoRAConfig(rank=4))
+    single = {
+        name.split(".", 3)[3]
+        for name, module in made.single_blocks.named_modules(prefix="single_blocks")
+        if isinstance(module, LoRALinear)
+    }
+    assert single == {"linear1", "linear2"}
+
+
 def test_each_branch_has_its_own_layers_and_strength(model):
     config = LoRAConfig(
         rank=4,

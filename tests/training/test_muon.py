@@ -5,7 +5,10 @@ from copy import deepcopy
 import pytest
 import torch
 
+from jova_core.model.jova import JoVA
 from jova_core.training.muon import Muon, orthogonal
+from jova_core.training.settings import TrainSettings
+from jova_core.training.weights import make_optimizers
 
 
 @pytest.mark.parametrize("shape", [(3, 16, 48), (2, 48, 16), (1, 24, 24)])
@@ -62,3 +65,17 @@ def test_its_state_survives_saving():
     optimizer.step()
     other.step()
     assert torch.equal(parameter, twin)
+
+
+def test_it_moves_the_matrices_of_both_forms_of_a_block(tiny_config):
+    """Sequential blocks have four matrices a stream, parallel ones two; modulation is AdamW's."""
+    model = JoVA(tiny_config(single_form="parallel", dual_blocks=1, single_blocks=1))
+    settings = TrainSettings(steps=1, batch=1, optimizer="muon")
+    adamw, muon = make_optimizers(dict(model.named_parameters()), settings)
+    moved = {id(p) for group in muon.param_groups for p in group["params"]}
+    names = {n for n, p in model.named_parameters() if id(p) in moved}
+    single = {n.split(".", 3)[3] for n in names if n.startswith("single_blocks")}
+    dual = {n.split(".", 3)[3] for n in names if n.startswith("double_blocks")}
+    assert single == {"linear1.weight", "linear2.weight"}
+    assert dual == {f"{layer}.weight" for layer in ("qkv", "proj", "mlp.0", "mlp.2")}
+    assert len(adamw.param_groups[0]["params"]) + len(moved) == len(list(model.parameters()))

@@ -7,7 +7,7 @@ import pytest
 
 from jova_core.mini.data import character, visemes, vocabulary
 
-SHARED = Path(os.environ.get("JOVA_SHARED", Path(__file__).parents[3] / "shared"))
+SHARED = Path(os.environ.get("JOVA_SHARED", Path(__file__).parents[4] / "shared"))
 
 
 def look(seed=0, **changes):

@@ -51,6 +51,6 @@ def test_words_are_unique():
 
 
 def test_the_help_of_the_prompt_lists_every_word():
-    page = Path(__file__).parents[2] / "js" / "docs" / "JoVAPrompt.md"
+    page = Path(__file__).parents[3] / "js" / "docs" / "JoVAPrompt.md"
     listed = page.read_text(encoding="utf-8").split("trained to say:**")[1].split(".")[0]
     assert listed.replace("\n", " ").replace(",", " ").split() == list(vocabulary.WORDS)

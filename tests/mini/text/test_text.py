@@ -49,8 +49,8 @@ def test_spoken_words_are_told_by_their_sounds_and_named_if_trained(encoder):
     assert [token.sound for token in tokens] == ["HH", "AH0", "L", "OW1", "AW1", "L"]
 
 
-def test_trained_words_can_be_told_by_sound_alone(encoder):
-    tokens = encoder.tokens(Prompt(video_caption="red", transcript="cat dog"), by_sound=(1,))
+def test_trained_words_can_be_given_by_phonemes_alone(encoder):
+    tokens = encoder.tokens(Prompt(video_caption="red", transcript="cat dog"), phonemes_only=(1,))
     assert tokens == [Token("red", 0, 0), *_sounds("cat", 0, "cat"), *_sounds("dog", 1, "")]
 
 

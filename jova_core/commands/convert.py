@@ -1,0 +1,45 @@
+"""`jova convert`: the first checkpoint of a JoVA from a public video backbone."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import get_args
+
+from ..model.backbone import Latents, convert
+from .console import Bar, note, result
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """The options of `jova convert`."""
+    add = parser.add_argument
+    add(
+        "source",
+        type=Path,
+        help="HunyuanVideo (original, diffusers or ComfyUI names) or Open-Sora 2.0: a .safetensors "
+        "file, the .index.json of its shards, or their folder",
+    )
+    add("out", type=Path, help="checkpoint to write; a run that was stopped goes on where it was")
+    add(
+        "--latents",
+        choices=get_args(Latents),
+        default="keep",
+        help="keep: the backbone's own VAE, whose pictures are right from the start; wan2.1: new "
+        "video projections for the latents of Wan2.1, to be trained first (default keep)",
+    )
+    add("--licence", help="of these weights, where it is not the backbone's usual one")
+
+
+def run(options: Namespace) -> None:
+    """Convert one checkpoint. Raises JoVAError."""
+    note("Hashing the backbone's files.")
+    with Bar("convert", "tensor") as progress:
+        made = convert(
+            options.source,
+            options.out,
+            latents=options.latents,
+            licence=options.licence,
+            progress=progress,
+        )
+    if made.found:
+        note(f"{made.found} tensors were there from an earlier run.")
+    note(f"Licence of the weights: {made.notes['licence']}.")
+    result(str(options.out))
