@@ -19,7 +19,18 @@ IDS = [str(path.relative_to(CORE)) for path in FILES]
 # A file imports from lower ranks and from its own package only.
 ORDER = [
     *("config", "timeline", "latents", "prompt", "files"),
-    *("kernels", "model", "flow", "codecs", "media", "samples", "mouth", "minidata", "quality"),
+    *(
+        "kernels",
+        "model",
+        "flow",
+        "codecs",
+        "media",
+        "samples",
+        "mouth",
+        "minidata",
+        "quality",
+        "mini",
+    ),
     *("pipeline", "training", "commands", "__main__"),
 ]
 HEAVY = {"mediapipe", "soundfile", "imageio_ffmpeg", "PIL", "scipy"}

@@ -1,10 +1,13 @@
-"""`jova data`: render the mini data set; encode it, or a user's clips, for training."""
+"""`jova data`: make the mini data set and its voices; encode it, or a user's clips."""
 
+import functools
 import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from ..codecs.checkpoint import load_codecs
+from ..mini.voices.kokoro import PACKS_VARIABLE, Kokoro
+from ..mini.voices.make import make_speech
 from ..minidata.dataset import load_dataset, make_mini
 from ..model.checkpoint import load_jova
 from ..mouth.cache import cache_masks
@@ -32,6 +35,12 @@ def add_options(parser: ArgumentParser) -> None:
     make.add_argument("--unseen", type=int, default=240, help="clips of other words (default 240)")
     make.add_argument("--seed", type=int, default=0)
     make.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    voices = actions.add_parser("make-voices", help="speak phrases (says which packages it needs)")
+    voices.add_argument("folder", type=Path)
+    voices.add_argument("--phrases", type=int, default=4000, help="for training (default 4000)")
+    voices.add_argument("--packs", type=Path, help=f"voice packs (default: {PACKS_VARIABLE})")
+    voices.add_argument("--seed", type=int, default=0)
+    voices.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     encode = actions.add_parser("encode", help="latents by the codecs, mouth masks by MediaPipe")
     words = "what make-mini wrote, a JSONL of clips, or a folder of videos with .txt prompts"
     encode.add_argument("folder", type=Path, help=words)
@@ -61,6 +70,9 @@ def run(options: Namespace) -> None:
             )
         result(f"{options.folder}: {len(dataset.clips)} clips")
         return
+    if options.action == "make-voices":
+        _make_voices(options)
+        return
     if options.folder.is_file() or not (options.folder / "dataset.json").exists():
         _encode_own(options)
         return
@@ -72,6 +84,20 @@ def run(options: Namespace) -> None:
     with Bar("mouths", "clip") as progress:
         cache_masks(dataset, options.folder / MASKS, workers=options.workers, progress=progress)
     result(f"{options.folder}: latents and mouth masks of {len(dataset.clips)} clips")
+
+
+def _make_voices(options: Namespace) -> None:
+    """Speak what the folder lacks."""
+    with Bar("speak", "phrase") as progress:
+        plan = make_speech(
+            options.folder,
+            options.phrases,
+            options.seed,
+            options.workers,
+            open_engine=functools.partial(Kokoro, options.packs),
+            progress=progress,
+        )
+    result(f"{options.folder}: {len(plan.utterances)} utterances")
 
 
 def _encode_own(options: Namespace) -> None:

@@ -1,0 +1,1 @@
+"""The mini: a small model's own data, codecs and judges, on top of the core."""
