@@ -64,10 +64,10 @@ SENTENCES = {
     ),
 }  # fmt: skip
 WORD_COUNTS = (1, 2, 3, 4, 5, 6, 7)
-WORD_COUNT_SHARES = (0.06, 0.14, 0.22, 0.22, 0.2, 0.12, 0.04)
+WORD_COUNT_SHARES = (0.04, 0.1, 0.15, 0.19, 0.22, 0.2, 0.1)
 # Lists of words that make no sentence, so that every word is heard beside any other.
-LIST_SHARE = 0.3
-LIST_COUNT_SHARES = (0.2, 0.35, 0.3, 0.15)
+LIST_SHARE = 0.25
+LIST_COUNT_SHARES = (0.15, 0.25, 0.3, 0.3)
 # Of that many words drawn for a place, the one said least often so far is taken.
 CONTEST, WIDE_CONTEST = 6, 120
 # Stands in a list for a word of any kind.
