@@ -8,6 +8,7 @@ from pathlib import Path
 from ..codecs.checkpoint import load_codecs
 from ..mini.voices.kokoro import PACKS_VARIABLE, Kokoro
 from ..mini.voices.make import make_speech
+from ..mini.voices.measure import measure_voices
 from ..minidata.dataset import load_dataset, make_mini
 from ..model.checkpoint import load_jova
 from ..mouth.cache import cache_masks
@@ -97,7 +98,10 @@ def _make_voices(options: Namespace) -> None:
             open_engine=functools.partial(Kokoro, options.packs),
             progress=progress,
         )
-    result(f"{options.folder}: {len(plan.utterances)} utterances")
+    for voice, figures in measure_voices(options.folder, plan).items():
+        pitch, pace, brightness = figures.pitch, figures.pace, figures.brightness
+        result(f"{voice}: {pitch:.0f} Hz, {pace:.1f} phones/s, brightness {brightness:.1f} dB")
+    result(f"{options.folder}: {len(plan)} utterances")
 
 
 def _encode_own(options: Namespace) -> None:

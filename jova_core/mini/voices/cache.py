@@ -33,18 +33,13 @@ class Utterance:
         return hashlib.sha256(said.encode()).hexdigest()[:24]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What a folder of speech holds or will hold: the engine's version, every utterance."""
-
-    version: str
-    utterances: tuple[Utterance, ...]
+# What a folder of speech holds or will hold, by key.
+Plan = dict[str, Utterance]
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
-    """Writes the folder's list: a line for the engine, then a line for each utterance."""
-    lines = [json.dumps({"version": plan.version})]
-    lines += [json.dumps(asdict(utterance)) for utterance in plan.utterances]
+    """Writes the folder's list, a line for each utterance."""
+    lines = [json.dumps({"key": key, **asdict(utterance)}) for key, utterance in plan.items()]
     with staged(folder / PLAN) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -53,13 +48,10 @@ def read_plan(folder: Path) -> Plan:
     """The folder's list; JoVAError when there is none or it is no list of ours."""
     path = folder / PLAN
     try:
-        first, *rest = path.read_text(encoding="utf-8").splitlines()
-        version = json.loads(first)["version"]
-        utterances = [json.loads(line) for line in rest]
-        return Plan(
-            version=version,
-            utterances=tuple(Utterance(**{**u, "words": tuple(u["words"])}) for u in utterances),
-        )
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return {
+            line.pop("key"): Utterance(**{**line, "words": tuple(line["words"])}) for line in lines
+        }
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise JoVAError(
             f"{path} is no list of speech ({error}); run `jova data make-voices {folder}`."

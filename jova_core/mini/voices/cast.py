@@ -22,12 +22,12 @@ CAST = {
     "emma": Voice(packs=("bf_emma",), sex="woman"),
     "isabella": Voice(packs=("bf_isabella",), sex="woman"),
     "kore": Voice(packs=("af_kore",), sex="woman"),
-    "nora": Voice(packs=("af_heart", "bf_isabella"), sex="woman"),
+    "nora": Voice(packs=("af_heart", "af_nicole"), sex="woman"),
     "michael": Voice(packs=("am_michael",), sex="man"),
     "fenrir": Voice(packs=("am_fenrir",), sex="man"),
     "lewis": Voice(packs=("bm_lewis",), sex="man"),
     "george": Voice(packs=("bm_george",), sex="man"),
-    "hugo": Voice(packs=("am_michael", "am_fenrir"), sex="man"),
+    "hugo": Voice(packs=("bm_lewis", "bm_george"), sex="man"),
     # Of nobody in the training data: for showing that a LoRA learns a new speaker.
     NEWCOMER: Voice(packs=("jm_kumo",), sex="man"),
 }

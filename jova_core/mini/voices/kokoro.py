@@ -81,10 +81,12 @@ class Kokoro:
         self._tokens: dict[str, int] = vocabulary["vocab"]
         self._signs = importlib.import_module("hibari.g2p").G2P()
         self._styles = {name: _style(folder, voice.packs) for name, voice in CAST.items()}
-        digest = hashlib.sha256(weights)
-        for style in self._styles.values():
-            digest.update(style.tobytes())
-        self.version = f"kokoro-{digest.hexdigest()[:12]}-{PROCESSING}"
+        self._weights = hashlib.sha256(weights).hexdigest()
+
+    def version(self, voice: str) -> str:
+        """As `Engine.version`."""
+        style = hashlib.sha256(self._styles[voice].tobytes()).hexdigest()
+        return f"kokoro-{self._weights[:12]}-{style[:12]}-{PROCESSING}"
 
     def say(self, text: str, voice: str, tempo: float) -> Speech:
         """As `Engine.say`; `text` is one phrase or sentence."""

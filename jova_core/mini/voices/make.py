@@ -72,23 +72,21 @@ def make_speech(
     folder.mkdir(parents=True, exist_ok=True)
     utterances = plan_speech(count, seed)
     engine = open_engine()
-    plan = Plan(version=engine.version, utterances=utterances)
+    plan = {u.key(engine.version(u.voice)): u for u in utterances}
     write_plan(folder, plan)
-    keys = {utterance: utterance.key(plan.version) for utterance in utterances}
-    left = [u for u in keys if not speech_path(folder, keys[u]).exists()]
-    total = len(keys)
-    progress(total - len(left), total)
-    jobs = ((folder, keys[utterance], utterance) for utterance in left)
+    jobs = [(folder, *item) for item in plan.items() if not speech_path(folder, item[0]).exists()]
+    total, done = len(plan), len(plan) - len(jobs)
+    progress(done, total)
     if workers == 1:
-        spoken = (_speak(engine, *job) for job in jobs)
-        for done, _ in enumerate(spoken, total - len(left) + 1):
-            progress(done, total)
+        for number, job in enumerate(jobs, done + 1):
+            _speak(engine, *job)
+            progress(number, total)
         return plan
     del engine
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _start_worker, (open_engine,)) as pool:
-        for done, _ in enumerate(pool.map(_speak_in_worker, jobs), total - len(left) + 1):
-            progress(done, total)
+        for number, _ in enumerate(pool.map(_speak_in_worker, jobs), done + 1):
+            progress(number, total)
     return plan
 
 

@@ -36,9 +36,10 @@ class Speech:
 
 
 class Engine(Protocol):
-    """What turns text into speech; `version` changes whenever the same text would sound other."""
+    """What turns text into speech."""
 
-    version: str
+    def version(self, voice: str) -> str:
+        """Changes whenever a voice would say the same text in another way."""
 
     def say(self, text: str, voice: str, tempo: float) -> Speech:
         """`text` in one of the cast's voices, `tempo` times as fast as the voice speaks."""
