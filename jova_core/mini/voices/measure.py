@@ -41,7 +41,7 @@ def measure_voices(folder: Path, plan: Plan) -> dict[str, VoiceFigures]:
         voice: VoiceFigures(
             utterances=len(mine),
             pitch=float(np.median(np.concatenate([pitches(speech.samples) for speech, _ in mine]))),
-            pace=float(np.median([_pace(speech) / tempo for speech, tempo in mine])),
+            pace=float(np.median([speech.pace / tempo for speech, tempo in mine])),
             brightness=float(np.median([brightness(speech.samples) for speech, _ in mine])),
         )
         for voice, mine in sorted(spoken.items())
@@ -77,8 +77,3 @@ def brightness(samples: np.ndarray) -> float:
         for band in (LOW_BAND, HIGH_BAND)
     )
     return float(10 * np.log10(high / low))
-
-
-def _pace(speech: Speech) -> float:
-    """Phones in a second of speech, pauses left out."""
-    return len(speech.phones) / sum(phone.end - phone.start for phone in speech.phones)

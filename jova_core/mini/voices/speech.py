@@ -34,6 +34,11 @@ class Speech:
         """Length in seconds."""
         return len(self.samples) / SAMPLE_RATE
 
+    @property
+    def pace(self) -> float:
+        """Phones in a second, pauses left out."""
+        return len(self.phones) / sum(phone.end - phone.start for phone in self.phones)
+
 
 class Engine(Protocol):
     """What turns text into speech."""
