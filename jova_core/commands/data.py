@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from ..codecs.checkpoint import load_codecs
+from ..mini.voices.cast import CAST
 from ..mini.voices.kokoro import PACKS_VARIABLE, Kokoro
 from ..mini.voices.make import make_speech
 from ..mini.voices.measure import measure_voices
@@ -100,7 +101,8 @@ def _make_voices(options: Namespace) -> None:
         )
     for voice, figures in measure_voices(options.folder, plan).items():
         pitch, pace, brightness = figures.pitch, figures.pace, figures.brightness
-        result(f"{voice}: {pitch:.0f} Hz, {pace:.1f} phones/s, brightness {brightness:.1f} dB")
+        heard = f"{pitch:.0f} Hz, {pace:.1f} phones/s, brightness {brightness:.1f} dB"
+        result(f"{voice}, {CAST[voice].caption}: {heard}")
     result(f"{options.folder}: {len(plan)} utterances")
 
 

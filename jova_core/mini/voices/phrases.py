@@ -22,31 +22,31 @@ SENTENCES = {
         *("{subject} {past}.", "don't {moving}!", "not {how}.", "{asking} {person}?"),
     ),
     3: (
-        *("the {describing} {creature}.", "please {moving} {how}.", "{name} {past} {object}."),
+        *("the {describing} {creature}.", "please {moving} {how}.", "{name} {met} {object}."),
         *("where is {name}?", "it's {describing} {when}.", "{doing} {owner} {thing}."),
-        *("{stuff} and {stuff}.", "{thing} or {thing}?", "i am {describing}."),
+        *("{stuff} and {stuff}.", "{thing} or {thing}?", "i am {personal}."),
         *("{linking} the {place}.", "{subject} {modal} {moving}.", "{greeting}, i'm {name}."),
         *("there's {owner} {person}.", "it's almost {dayword}.", "let's {moving} {where}."),
     ),
     4: (
-        *("{subject} {past} {owner} {thing}.", "{subject} {modal} {doing} {object}."),
-        *("who {past} {owner} {thing}?", "{name} is {describing} {when}.", "a {describing} {thing}"
+        *("{subject} {past} {owner} {thing}.", "{subject} {modal} {meeting} {object}."),
+        *("who {past} {owner} {thing}?", "{name} is {personal} {when}.", "a {describing} {thing}"
           " {where}."),
         *("{linking} {owner} {describing} {place}.", "{owner} {person} can {moving}."),
         *("{greeting}, {moving} {how}.", "{describing} and {describing} {stuff}."),
         *("the {creature} can't {moving}.", "do {doing} {owner} {thing}."),
     ),
     5: (
-        *("{subject} {modal} {doing} {owner} {thing}.", "the {person} is very {describing}."),
+        *("{subject} {modal} {doing} {owner} {thing}.", "the {person} is very {personal}."),
         *("can you {doing} {owner} {thing}?", "{when} {subject} {past} {owner} {thing}."),
         *("{owner} {thing} was really {describing}.", "there's a {creature} {linking} me."),
-        *("{how} {subject} {past} the {stuff}.", "{name} and {name} {past} {object}."),
+        *("{how} {subject} {past} the {stuff}.", "{name} and {name} {met} {object}."),
         *("why do we {moving} {when}?", "the {describing} {creature} can {moving}."),
         *("not all {stuff} is {describing}.", "{subject} {past} {stuff} and {stuff}."),
     ),
     6: (
-        *("{stuff} is more {describing} than {stuff}.", "i am too {describing} and {describing}."),
-        *("the {describing} {person} {past} {owner} {thing}.", "{subject} {modal} {moving}"
+        *("{stuff} is more {describing} than {stuff}.", "i am too {personal} and {personal}."),
+        *("the {personal} {person} {past} {owner} {thing}.", "{subject} {modal} {moving}"
           " {linking} the {place}."),
         *("what does {owner} {person} {doing} {when}?", "a {describing} {creature} {past} the"
           " {stuff}."),
@@ -59,7 +59,7 @@ SENTENCES = {
     7: (
         *("there's a {describing} {creature} {linking} the {place}.", "{name}, please {doing} the"
           " {describing} {thing} {where}."),
-        *("{subject} {past} {owner} {thing} {linking} the {place}.", "{when} {owner} {describing}"
+        *("{subject} {past} {owner} {thing} {linking} the {place}.", "{when} {owner} {personal}"
           " {person} {modal} {moving} {where}."),
     ),
 }  # fmt: skip
@@ -75,7 +75,7 @@ ANY = "any"
 TRIES = 30
 UNSEEN_SENTENCES = (
     *("{unseen}.", "{unseen}, {unseen}.", "{unseen}, {unseen}, {unseen}.", "{owner} {unseen}."),
-    *("the {describing} {unseen}.", "{subject} {past} {owner} {unseen}.", "where is the {unseen}?"),
+    *("the {personal} {unseen}.", "{subject} {past} {owner} {unseen}.", "where is the {unseen}?"),
 )
 # The phrases of a split are a stream of their own.
 STREAMS = {"train": 1, "heldout": 2, "unseen": 3}

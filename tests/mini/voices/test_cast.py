@@ -22,13 +22,14 @@ def test_women_and_men_and_one_kept_out():
 
 
 def test_every_voice_has_a_caption_of_its_own_in_published_words():
-    captions = {audio_caption(voice, pace) for voice in CAST for pace in (8, 11, 14)}
+    captions = {audio_caption(voice, tempo) for voice in CAST for tempo in (0.85, 1.0, 1.15)}
     assert len(captions) == 3 * len(CAST)
     assert {word for text in captions for word in normalise_words(text)} == set(caption_words())
 
 
 def test_captions_say_what_was_measured():
-    assert audio_caption("kore", 11.0) == "a woman with a low warm voice speaks"
-    assert audio_caption("michael", 8.0) == "a man with a medium clear voice speaks slowly"
+    assert audio_caption("kore", 1.0) == "a lively woman with a low warm voice speaks"
+    assert audio_caption("michael", 0.9) == "a man with a medium clear voice speaks slowly"
+    assert audio_caption("george", 1.1) == "a calm man with a light warm voice speaks quickly"
     with pytest.raises(JoVAError, match=r"'robot'.*kore"):
         find_voice("robot")
