@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...config import JoVAError
+from ...files import write_problem
 from .cache import Plan, Split, Utterance, speech_path, write_plan, write_speech
 from .cast import NEWCOMER, VOICES
 from .phrases import write_phrases
@@ -69,9 +70,14 @@ def make_speech(
 
     `open_engine` is called once in every process. Raises JoVAError.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     utterances = plan_speech(count, seed)
+    if workers < 1:
+        raise JoVAError(f"Got {workers} workers; expected 1 or more.")
     engine = open_engine()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_problem(folder, error.errno, error.strerror or str(error)) from error
     plan = {u.key(engine.version(u.voice)): u for u in utterances}
     write_plan(folder, plan)
     jobs = [(folder, *item) for item in plan.items() if not speech_path(folder, item[0]).exists()]

@@ -91,6 +91,14 @@ def test_several_processes_write_what_one_does(tmp_path, stand_in):
     assert speakers
 
 
+def test_a_folder_that_cannot_be_and_no_workers_are_told(tmp_path, stand_in):
+    (tmp_path / "file").touch()
+    with pytest.raises(JoVAError, match="could not be written"):
+        make_speech(tmp_path / "file" / "voices", 2, 0, 1, open_engine=stand_in.StandIn)
+    with pytest.raises(JoVAError, match="Got 0 workers"):
+        make_speech(tmp_path / "voices", 2, 0, 0, open_engine=stand_in.StandIn)
+
+
 def test_damage_is_told_with_what_to_do(tmp_path, stand_in):
     with pytest.raises(JoVAError, match="make-voices"):
         read_plan(tmp_path)
