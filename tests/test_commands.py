@@ -248,6 +248,7 @@ def test_wrong_training_settings(tmp_path, capsys):
         (["data", "encode", "DIR"], "format"),
         (["data", "make-mini", "DIR/dataset.json/set"], "could not be written"),
         (["data", "make-mini", "DIR/set", "--workers", "0"], "start at 1"),
+        (["data", "make-voices", "DIR/set", "--phrases", "0"], "expected 1 or more"),
         (["eval-mini", "DIR", "--limit", "0"], "--limit"),
         (["eval-mini", "DIR", "--json", "DIR/gone/a.json"], "does not exist"),
         (["eval-mini", "DIR"], "format"),

@@ -1,4 +1,4 @@
-"""`jova data`: render the mini data set; encode it, or a user's clips, for training."""
+"""`jova data`: make the mini data set and its voices; encode it, or a user's clips."""
 
 import os
 from argparse import ArgumentParser, Namespace
@@ -9,6 +9,10 @@ from ..mini import MINI, MINI_CODECS
 from ..mini.codecs.checkpoint import load_codecs
 from ..mini.data.dataset import load_dataset, make_mini
 from ..mini.data.source import RenderedSource
+from ..mini.voices.cast import CAST
+from ..mini.voices.kokoro import PACKS_VARIABLE, Kokoro
+from ..mini.voices.make import make_speech
+from ..mini.voices.measure import measure_voices
 from ..model.checkpoint import load_jova
 from ..training.encode import MouthRules, encode_clips
 from ..training.files_source import EncodeRules, FileSource
@@ -35,6 +39,12 @@ def add_options(parser: ArgumentParser) -> None:
     make.add_argument("--unseen", type=int, default=240, help="clips of other words (default 240)")
     make.add_argument("--seed", type=int, default=0)
     make.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    voices = actions.add_parser("make-voices", help="speak phrases (says which packages it needs)")
+    voices.add_argument("folder", type=Path)
+    voices.add_argument("--phrases", type=int, default=4000, help="for training (default 4000)")
+    voices.add_argument("--packs", type=Path, help=f"voice packs (default: {PACKS_VARIABLE})")
+    voices.add_argument("--seed", type=int, default=0)
+    voices.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     encode = actions.add_parser("encode", help="latents by the codecs, mouth masks by MediaPipe")
     words = "what make-mini wrote, a JSONL of clips, or a folder of videos with .txt prompts"
     encode.add_argument("folder", type=Path, help=words)
@@ -64,7 +74,28 @@ def run(options: Namespace) -> None:
             )
         result(f"{options.folder}: {len(dataset.clips)} clips")
         return
+    if options.action == "make-voices":
+        _make_voices(options)
+        return
     _encode(options)
+
+
+def _make_voices(options: Namespace) -> None:
+    """Speak what the folder lacks."""
+    with Bar("speak", "phrase") as progress:
+        plan = make_speech(
+            options.folder,
+            options.phrases,
+            options.seed,
+            options.workers,
+            open_engine=partial(Kokoro, options.packs),
+            progress=progress,
+        )
+    for voice, figures in measure_voices(options.folder, plan).items():
+        pitch, pace, brightness = figures.pitch, figures.pace, figures.brightness
+        heard = f"{pitch:.0f} Hz, {pace:.1f} phones/s, brightness {brightness:.1f} dB"
+        result(f"{voice}, {CAST[voice].caption}: {heard}")
+    result(f"{options.folder}: {len(plan)} utterances")
 
 
 def _encode(options: Namespace) -> None:
