@@ -1,6 +1,5 @@
 """From a prompt to latents: text, what is given, noise, guidance, solver."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,7 +11,7 @@ from .codecs import Codecs, TextEncoder
 from .config import JoVAConfig
 from .errors import JoVAError
 from .flow.cache import StepCache
-from .flow.guidance import classifier_free, projected_velocity
+from .flow.guidance import classifier_free
 from .flow.schedule import simple_sigmas
 from .flow.solvers import SOLVERS, Velocity
 from .given import Given, encode_given
@@ -38,8 +37,6 @@ class SampleSettings:
     # Where only the sound is guided, against what the audio branch predicts without prompt and
     # without the pictures: a pass over its tokens alone.
     cfg_audio_alone: bool = False
-    # Adaptive projected guidance: the largest norm of a stream's step, 0 for plain guidance.
-    apg: float = 0.0
     cache: float = 0.0  # see flow.cache; 0 computes every step
     shift: float | None = None  # None: the checkpoint's
     seed: int = 0
@@ -56,8 +53,6 @@ class SampleSettings:
                 raise JoVAError(f"{name} is {low:g} to {high:g}; give two rising values of 0 to 1.")
         if not 0 <= self.cache < 1:
             raise JoVAError(f"cache is {self.cache:g}; give a change from 0 (off) to below 1.")
-        if not 0 <= self.apg < math.inf:
-            raise JoVAError(f"apg is {self.apg:g}; give a norm above 0, or 0 for plain guidance.")
         if self.shift is not None and not 0 < self.shift <= 100:
             raise JoVAError(f"shift is {self.shift}; give one above 0 and up to 100.")
         if not 0 <= self.seed < 2**63:
@@ -168,10 +163,7 @@ class GuidedVelocity:
             out = self._predict(x, sigma, 2)
             cond, uncond = out.map(lambda v: v[:1]), out.map(lambda v: v[1:])
             scales = {"video_scale": video_scale, "audio_scale": audio_scale}
-            if threshold := self.settings.apg:
-                guided = projected_velocity(x, cond, uncond, sigma, **scales, threshold=threshold)
-            else:
-                guided = classifier_free(cond, uncond, **scales)
+            guided = classifier_free(cond, uncond, **scales)
         free = self.free_video.view(1, 1, -1, 1, 1)
         return AVLatents(video=guided.video * free, audio=guided.audio * self.free_audio)
 

@@ -7,7 +7,7 @@ STREAMS = ("video", "audio")
 
 
 def add_sampling_options(parser: ArgumentParser) -> None:
-    """`--cfg-video-range`, `--cfg-audio-range`, `--cfg-audio-alone`, `--apg` and `--cache`."""
+    """`--cfg-video-range`, `--cfg-audio-range`, `--cfg-audio-alone` and `--cache`."""
     for name in STREAMS:
         parser.add_argument(
             f"--cfg-{name}-range",
@@ -24,14 +24,6 @@ def add_sampling_options(parser: ArgumentParser) -> None:
         help="where only the audio is guided, against a pass of the audio alone",
     )
     parser.add_argument(
-        "--apg",
-        type=float,
-        default=0.0,
-        metavar="NORM",
-        help="adaptive projected guidance: clips each stream's guidance to this norm and keeps it "
-        "from saturating (default 0: plain guidance; 27 suits high scales)",
-    )
-    parser.add_argument(
         "--cache",
         type=float,
         default=0.0,
@@ -43,4 +35,4 @@ def add_sampling_options(parser: ArgumentParser) -> None:
 def sampling_options(options: Namespace) -> dict[str, Any]:
     """The options as fields of SampleSettings."""
     ranges = {f"cfg_{name}_range": tuple(getattr(options, f"cfg_{name}_range")) for name in STREAMS}
-    return ranges | {name: getattr(options, name) for name in ("cfg_audio_alone", "apg", "cache")}
+    return ranges | {name: getattr(options, name) for name in ("cfg_audio_alone", "cache")}

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from jova_core.errors import JoVAError
-from jova_core.flow.guidance import adaptive_projected, classifier_free
+from jova_core.flow.guidance import classifier_free
 from jova_core.flow.schedule import simple_sigmas
 from jova_core.flow.solvers import SOLVERS, euler, heun
 from jova_core.latents import AVLatents
@@ -123,54 +123,3 @@ def test_each_stream_has_its_own_scale():
     )
     assert alone.video is None
     torch.testing.assert_close(alone.audio, 2 * cond.audio - uncond.audio)
-
-
-STREAMS = pytest.mark.parametrize("shape", [(2, 4, 3, 5, 6), (2, 5, 7)], ids=["video", "audio"])
-
-
-def _dims(x):
-    return [d for d in range(x.ndim) if d not in (0, 2)]
-
-
-def _dot(a, b):
-    return (a * b).sum(dim=_dims(a))
-
-
-@STREAMS
-def test_apg_of_one_is_the_prompt_alone(shape):
-    cond, uncond = _draw(0, *shape), _draw(1, *shape)
-    assert torch.equal(adaptive_projected(cond, uncond, 1.0, threshold=27.0), cond)
-
-
-@STREAMS
-def test_apg_adds_only_what_is_orthogonal(shape):
-    cond, uncond = _draw(0, *shape), _draw(1, *shape)
-    added = adaptive_projected(cond, uncond, 5.0, threshold=0.0) - cond
-    assert _dot(added, cond).abs().max() < 1e-9
-    # It is the orthogonal part of the difference, not something smaller.
-    along = _dot(cond - uncond, cond) / _dot(cond, cond)
-    orthogonal = (cond - uncond) - along.view(2, 1, -1, *[1] * (cond.ndim - 3)) * cond
-    torch.testing.assert_close(added, 4 * orthogonal)
-
-
-@STREAMS
-def test_apg_with_the_parallel_part_is_plain_guidance(shape):
-    cond, uncond = _draw(0, *shape), _draw(1, *shape)
-    out = adaptive_projected(cond, uncond, 5.0, threshold=0.0, eta=1.0)
-    torch.testing.assert_close(out, uncond + 5 * (cond - uncond))
-
-
-@STREAMS
-def test_apg_threshold_caps_the_norm_of_each_moment(shape):
-    cond, uncond = _draw(0, *shape), _draw(1, *shape)
-    uncond[:, :, 0] = cond[:, :, 0] + 1e-3  # one moment that needs no cap
-    out = adaptive_projected(cond, uncond, 2.0, threshold=0.5, eta=1.0)
-    norms = torch.linalg.vector_norm(out - cond, dim=_dims(cond))
-    full = torch.linalg.vector_norm(cond - uncond, dim=_dims(cond))
-    torch.testing.assert_close(norms, full.clamp(max=0.5))
-
-
-def test_apg_survives_zeros():
-    zero = torch.zeros(1, 2, 3)
-    out = adaptive_projected(zero, zero, 5.0, threshold=27.0)
-    assert torch.equal(out, zero)
