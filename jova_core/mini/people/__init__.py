@@ -13,7 +13,7 @@ from .caption import caption_of, read_caption
 from .head import Head, build
 from .lips import TrueLips, true_lips
 from .perform import Performance, perform, rest
-from .render import render
+from .stage import render
 from .visemes import TimedPhone
 
 __all__ = [

@@ -14,7 +14,7 @@ from .strands import Roots, draw_roots
 
 POINTS = 4
 # Hairs, length and opacity of each beard.
-BEARDS = {"stubble": (1300, 0.022, 0.28), "goatee": (1500, 0.13, 0.8), "full": (2600, 0.13, 0.8)}
+BEARDS = {"stubble": (1300, 0.022, 0.3), "goatee": (1700, 0.075, 0.75), "full": (3000, 0.085, 0.75)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ def grow_face_hair(
         colour = traits.hair * tone * (0.6 if person.beard == "stubble" else 0.9)
         parts.append((roots, _beard_offsets(rng, roots, length), colour, alpha))
     edges, share, upper = _lashes(anatomy, vertices, eyes)
-    alphas = (0.3, 0.1) if person.man else (0.5 + 0.4 * traits.makeup, 0.2)
+    alphas = (0.25, 0.06) if person.man else (0.4 + 0.3 * traits.makeup, 0.1)
     return FaceHair(
         corners=np.concatenate([roots.corners for roots, *_ in parts]).astype(np.int32),
         shares=np.concatenate([roots.shares for roots, *_ in parts]),
@@ -73,7 +73,7 @@ def grow_face_hair(
         lash_edges=edges,
         lash_share=share,
         lash_alpha=np.where(upper, *alphas).astype(np.float32),
-        lash_length=0.5 if person.man else 0.8 + 0.25 * traits.makeup,
+        lash_length=0.5 if person.man else 0.7 + 0.2 * traits.makeup,
     )
 
 
@@ -97,7 +97,7 @@ def _beard_offsets(rng: np.random.Generator, roots: Roots, length: float) -> np.
     """Hairs that stand out and hang down, shorter on lip and throat: [n, POINTS, 3]."""
     count, height = len(roots.place), roots.canon[:, 1]
     long = length > 0.05
-    lengths = length * rng.uniform(0.6, 1.15, count) * np.where(height > 6.70, 0.55, 1.0)
+    lengths = length * rng.uniform(0.6, 1.15, count) * np.where(height > 6.70, 0.42, 1.0)
     lengths = (lengths * np.clip((height - 5.95) / 0.2, 0.4, 1))[:, None, None]
     down = np.stack([0.35 * roots.canon[:, 0], np.full(count, -1.0), np.full(count, 0.1)], 1)
     along = roots.normal * (0.5 if long else 0.9) + 0.7 * down

@@ -87,7 +87,7 @@ def draw_maps(person: Person) -> FaceMaps:
         arch=rng.uniform(0.0, 0.025) if man else rng.uniform(0.03, 0.06),
         beard=person.beard,
         style=person.hair_style,
-        line=rng.uniform(-0.04, 0.05),
+        line=rng.uniform(-0.05, 0.04) if man else rng.uniform(-0.12, -0.03),
     )
 
 

@@ -53,5 +53,5 @@ def fit_glasses(person: Person, eyes: dict[str, tuple[np.ndarray, float]]) -> Gl
     return Glasses(
         lines=np.stack(lines).astype(np.float32),
         colour=np.float32(FRAMES[rng.integers(len(FRAMES))]),
-        width=int(rng.choice([2, 3, 4])),
+        width=int(rng.choice([3, 4])),
     )

@@ -94,9 +94,10 @@ def _bun(rng: np.random.Generator, at: np.ndarray, points: int) -> np.ndarray:
 def _ponytail(
     rng: np.random.Generator, at: np.ndarray, points: int, distance: np.ndarray
 ) -> np.ndarray:
-    count, sway = 600, 0.5 * rng.choice([-1, 1])
+    # It falls over a shoulder, or nobody would see it from the front.
+    count, side = 700, rng.choice([-1, 1])
     place = (at + 0.05 * rng.normal(size=(count, 3))).astype(np.float32)
-    out = unit(np.array([0, 0.35, -1.0]) + 0.18 * rng.normal(size=(count, 3)))
+    out = unit(np.array([0.9 * side, 0.1, -0.5]) + 0.15 * rng.normal(size=(count, 3)))
     roots = Roots(
         corners=np.zeros((count, 3), np.int32),
         shares=np.zeros((count, 3), np.float32),
@@ -105,18 +106,18 @@ def _ponytail(
         canon=place,
     )
     constant = {
-        "length": 1.9,
-        "strength": 0.25,
-        "decay": 0.5,
-        "gravity": 0.28,
+        "length": 2.9,
+        "strength": 0.3,
+        "decay": 0.8,
+        "gravity": 0.2,
         "lift": 0.06,
-        "layer": 0.08,
-        "curl": 0.02,
+        "layer": 0.12,
+        "curl": 0.025,
         "turns": 1.5,
         "upright": 0.9,
     }
     growth = Growth(
-        comb=np.tile([sway, 0, -0.1], (count, 1)),
+        comb=np.tile([0.9 * side, 0, 0.25], (count, 1)),
         **{name: np.full(count, value) for name, value in constant.items()},
     )
     return grow_strands(rng, roots, growth, points, distance)

@@ -14,8 +14,8 @@ COUNTS = {
     "long": (3600, 14),
     "wavy": (4000, 14),
     "bob": (3400, 12),
-    "bun": (3000, 9),
-    "ponytail": (3000, 9),
+    "bun": (5000, 9),
+    "ponytail": (5000, 9),
     "curly": (3800, 14),
     "short": (3400, 8),
     "afro": (4200, 9),
@@ -30,7 +30,7 @@ CLUMPS = {
     **dict.fromkeys(("bun", "ponytail", "buzz-cut"), 0.12),
     "afro": 0.25,
 }
-KNOTS = {"bun": (0.0, 8.35, -0.62), "ponytail": (0.0, 7.75, -1.0)}
+KNOTS = {"bun": (0.0, 8.5, -0.42), "ponytail": (0.0, 7.3, -0.95)}
 
 
 class Styling:
@@ -102,27 +102,29 @@ def _receding(s: Styling) -> Growth:
 def _short(s: Styling) -> Growth:
     man = s.person.man
     mess = 0.25 * s.rng.normal(size=(s.count, 3))
-    forwards = s.vectors(0.6 * s.away, 0.1, 0.55) + mess
-    length = (0.16 if man else 0.3) + s.top * s.rng.uniform(0.22, 0.36)
+    # Combed to one side over the whole crown: a part would split so little hair into two tufts.
+    forwards = s.vectors(0.9 * np.sign(-s.part), 0.0, 0.6) + mess
+    length = (0.15 if man else 0.3) + s.top * s.rng.uniform(0.2, 0.34)
     return s.growth(
         length=length * s.rng.uniform(0.8, 1.1, s.count),
         comb=s.mixed(forwards, s.downwards() + 0.5 * mess),
-        lift=0.02 + 0.06 * s.top,
-        layer=0.04 + 0.09 * s.top,
+        lift=0.02 + 0.04 * s.top,
+        layer=0.03 + 0.07 * s.top,
+        gravity=0.15 if man else 0.5,
         curl=0.012,
         turns=0.8,
-        upright=0.45,
+        upright=0.3,
     )
 
 
 def _swept_back(s: Styling) -> Growth:
-    on_top = s.vectors(0.3 * s.away, 0.15, -1.1)
+    on_top = s.vectors(0.25 * np.sign(-s.part) + 0.3 * s.x, 0.1, -1.1)
     return s.growth(
         length=(0.15 + 0.5 * s.top) * s.rng.uniform(0.85, 1.1, s.count),
         comb=s.mixed(on_top, s.downwards() + [0, 0.2, -0.8]),
         strength=0.65,
         gravity=0.2,
-        lift=0.02 + 0.1 * s.front + 0.04 * s.top,
+        lift=0.02 + 0.07 * s.front + 0.03 * s.top,
         layer=0.03 + 0.07 * s.top,
         curl=0.012,
         turns=0.7,
@@ -208,12 +210,12 @@ def _tied(s: Styling) -> Growth:
         comb=unit(to_knot) + mess,
         strength=1.4,
         decay=9.0,
-        gravity=0.0,
-        lift=0.02 + 0.07 * np.clip(s.top * (s.z > -0.2), 0, 1),
+        gravity=0.22,
+        lift=0.015 + 0.06 * s.front,
         layer=0.05,
         curl=0.008,
         turns=1.0,
-        upright=0.25 + 0.15 * s.front,
+        upright=0.1,
     )
 
 

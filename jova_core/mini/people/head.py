@@ -24,8 +24,9 @@ from .strands import Strands
 
 # Everybody's head is about this tall (units of 10 cm), with the eyes at this place.
 HEAD_HEIGHT, EYES_AT = 2.22, (0.0, 7.3, 1.25)
-# Triangles further below the neckline than this are hidden by the shirt's own.
-CAMERA_DISTANCE, CAMERA_HEIGHT, FIELD = 16.0, 7.04, 3.3
+CAMERA_DISTANCE, CAMERA_HEIGHT, FIELD = 16.0, 7.06, 3.15
+# Room above the head for tall hair.
+TALL_HAIR = {"bun": 0.14, "afro": 0.08}
 # Hair lower than the first number rests on the body, higher than the second moves with the head.
 RESTING, CARRIED = 5.5, 6.4
 
@@ -39,7 +40,7 @@ class Head:
     vertices: np.ndarray = field(repr=False)  # float32 [N, 3], neutral
     eyes: dict[str, tuple[np.ndarray, float]] = field(repr=False)  # centre and radius
     pivots: np.ndarray = field(repr=False)  # float32 [2, 3]: top and foot of the neck
-    triangles: np.ndarray = field(repr=False)  # int32 [T, 3]
+    triangles: np.ndarray = field(repr=False)  # uint32 [T, 3]
     material: np.ndarray = field(repr=False)  # uint8 [T]
     one_sided: np.ndarray = field(repr=False)  # uint8 [T]
     rough: np.ndarray = field(repr=False)  # uint8 [T], see shading.shade
@@ -86,6 +87,7 @@ def build(person: Person) -> Head:
     skin_light = light_skin(mesh["vertices"], around, lit, lights, density, distance)
     field_of_view = FIELD * np.exp(0.03 * rng.normal())
     focal = (CAMERA_DISTANCE - 0.6) / field_of_view
+    height = CAMERA_HEIGHT + TALL_HAIR.get(person.hair_style, 0) + 0.02 * rng.normal()
     head = Head(
         person=person,
         anatomy=anatomy,
@@ -100,7 +102,7 @@ def build(person: Person) -> Head:
         hair_weights=_hair_weights(hair),
         face_hair=face,
         glasses=fit_glasses(person, shape.eyes),
-        camera=np.float32([0, CAMERA_HEIGHT + 0.03 * rng.normal(), CAMERA_DISTANCE, focal]),
+        camera=np.float32([0, height, CAMERA_DISTANCE, focal]),
         vertex=_vertex_rows(anatomy, traits, shirt, cloth),
         **mesh,
     )
@@ -111,7 +113,7 @@ def without_hidden_hair(head: Head) -> Head:
     """The head with only the strands that some pose shows, those in front first."""
     if not len(head.hair.points):
         return head
-    from .render import strands_seen
+    from .stage import strands_seen
 
     seen = strands_seen(head)
     faint = head.hair.alpha[seen] < 0.7
@@ -178,7 +180,7 @@ def _mesh(anatomy: Anatomy, shape: Shape, shirt: Shirt) -> dict[str, np.ndarray]
     material[(above < 0).all(1) & (material == SKIN)] = CLOTH
     edge = (above < 0.12).any(1) & (above > 0).any(1)
     rough = edge & (material == SKIN)
-    joined = np.concatenate([triangles, shirt.triangles + anatomy.count]).astype(np.int32)
+    joined = np.concatenate([triangles, shirt.triangles + anatomy.count]).astype(np.uint32)
     one_sided = np.concatenate([np.ones(len(triangles)), np.zeros(len(shirt.triangles))])
 
     def padded(values: np.ndarray, fill: float) -> np.ndarray:
@@ -193,7 +195,7 @@ def _mesh(anatomy: Anatomy, shape: Shape, shirt: Shirt) -> dict[str, np.ndarray]
             np.uint8
         ),
         "one_sided": one_sided.astype(np.uint8),
-        "rough": np.concatenate([rough, np.zeros(len(shirt.triangles))]).astype(np.uint8),
+        "rough": np.concatenate([rough, np.ones(len(shirt.triangles))]).astype(np.uint8),
         "weights": np.stack([head, padded(anatomy.neck_weight, 0)]),
         "body": np.ascontiguousarray(np.stack([head, cloth, padded(anatomy.masks["ears"], 0)], 1)),
     }

@@ -13,16 +13,13 @@ from .meshes import Meshes
 # The age targets are made for about 25 and 90 years.
 YOUNG_YEARS, OLD_YEARS = 25, 90
 # Albedo in sRGB. Each named skin is a range between neighbours on this scale.
-SKIN_SCALE = (
-    *((243, 213, 200), (233, 195, 174), (217, 170, 142), (190, 140, 110)),
-    *((150, 104, 78), (110, 75, 57), (80, 55, 44)),
-)
+SKIN_SCALE = ((232, 198, 182), (214, 170, 146), (186, 138, 108), (140, 96, 70), (92, 64, 50))
 SKIN_TONES = {
-    "pale": (0.0, 0.06),
-    "light": (0.16, 0.26),
-    "tan": (0.40, 0.50),
-    "brown": (0.62, 0.72),
-    "dark": (0.86, 1.0),
+    "pale": (0.0, 0.04),
+    "light": (0.21, 0.29),
+    "tan": (0.46, 0.54),
+    "brown": (0.71, 0.79),
+    "dark": (0.95, 1.0),
 }
 # Shares of the African, Asian and Caucasian shapes for each skin, before they are varied.
 ORIGINS = {
@@ -35,9 +32,9 @@ ORIGINS = {
 HAIR = {
     "black": ((18, 16, 16), (30, 26, 25)),
     "brown": ((62, 40, 27), (104, 68, 42)),
-    "blond": ((196, 158, 98), (226, 192, 128)),
-    "red": ((146, 56, 20), (176, 78, 32)),
-    "gray": ((140, 138, 136), (190, 188, 186)),
+    "blond": ((176, 142, 96), (206, 174, 128)),
+    "red": ((116, 52, 30), (144, 70, 40)),
+    "gray": ((126, 124, 122), (170, 168, 166)),
 }
 IRIS = {
     "dark": (52, 30, 18),
@@ -58,33 +55,32 @@ TAMED = {
     **dict.fromkeys(("eye-epicanthus", "eye-eyefold-angle", "nose-compression"), 0.5),
     **dict.fromkeys(("eyebrows-trans", "eyebrows-angle", "head-rectangular", "mouth-trans"), 0.5),
     **dict.fromkeys(("head-triangular", "head-invertedtriangular", "head-fat"), 0.6),
-    **dict.fromkeys(("neck-scale-vert", "forehead-temple", "mouth-scale-vert", "ear-scale"), 0.6),
+    **dict.fromkeys(("neck-scale-vert", "forehead-temple", "mouth-scale-vert", "ear-scale", "mouth-scale-horiz"), 0.45),
     **dict.fromkeys(("nose-point", "nose-hump", "cheek-trans", "nose-septumangle"), 0.7),
 }
 LEAN = {
     "woman": {
         "head-oval": 0.45,
         "head-square": -0.1,
-        "chin-width": -0.35,
+        "chin-width": -0.25,
         "chin-bones": -0.35,
-        "chin-height": -0.15,
         "chin-prominent": -0.1,
         "cheek-bones": 0.25,
         "cheek-volume": 0.15,
-        "eye-scale": 0.35,
+        "eye-scale": 0.15,
         "eye-corner2": 0.2,
         "eyebrows-trans": 0.3,
         "mouth-upperlip-volume": 0.35,
         "mouth-lowerlip-volume": 0.3,
         "mouth-angles": 0.3,
         "mouth-cupidsbow": 0.2,
+        "mouth-scale-horiz": 0.1,
         "nose-scale-horiz": -0.35,
         "nose-volume": -0.3,
         "nose-hump": -0.2,
-        "nose-scale-vert": -0.1,
         "forehead-nubian": 0.1,
-        "neck-scale-horiz": -0.35,
-        "neck-scale-depth": -0.2,
+        "neck-scale-horiz": -0.15,
+        "neck-scale-depth": -0.1,
     },
     "man": {
         "chin-prominent": 0.25,
@@ -95,6 +91,7 @@ LEAN = {
         "eyebrows-trans": -0.2,
         "mouth-angles": 0.25,
         "mouth-upperlip-volume": -0.1,
+        "mouth-scale-horiz": 0.1,
         "neck-scale-horiz": 0.35,
         "neck-scale-depth": 0.2,
         "nose-scale-vert": 0.1,
@@ -143,12 +140,13 @@ def draw_traits(person: Person, meshes: Meshes) -> Traits:
     dark, light = linear(HAIR[person.hair_colour])
     hair = dark + (light - dark) * rng.random()
     brow = np.minimum(hair, linear((118, 86, 58))) * (0.75 if person.man else 0.6)
+    brow = np.minimum(brow, 0.4 * skin + 0.01)
     dark_eyed = tone > 0.35 or person.hair_colour == "black"
     names = ("dark", "brown") if dark_eyed else tuple(IRIS)[1:]
     iris = linear(IRIS[names[rng.integers(len(names))]]) * np.exp(0.15 * rng.normal())
     makeup = 0.0 if person.man else float(rng.choice([0.15, rng.uniform(0.4, 1.0)]))
     lips = skin * [0.86, 0.58, 0.60] + [0.03, 0, 0.006]
-    tint = linear(LIPSTICKS[rng.integers(len(LIPSTICKS))]) * min(1, 0.4 + 2.0 * skin.mean())
+    tint = linear(LIPSTICKS[rng.integers(len(LIPSTICKS))]) * min(1, 0.25 + 2.2 * skin.mean())
     lips += (tint - lips) * (0.7 * makeup)
     none = person.beard == "none"
     stubble = float(rng.uniform(0.05, 0.3) if none else 0.75) if person.man else 0.0
@@ -165,7 +163,7 @@ def draw_traits(person: Person, meshes: Meshes) -> Traits:
         makeup=makeup,
         stubble=stubble,
         freckles=float((rng.random() < 0.3) * rng.uniform(0.3, 1) * max(0, 1 - 2.5 * tone)),
-        shoulders=float(np.exp(0.05 * rng.normal()) * (1.04 if person.man else 0.94)),
+        shoulders=float(np.exp(0.05 * rng.normal()) * (1.06 if person.man else 1.0)),
     )
 
 

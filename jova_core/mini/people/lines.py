@@ -96,25 +96,33 @@ def draw_strands(
             steps = int(max(abs(dx), abs(dy))) + 1
             share = F(1) / F(steps)
             across, down = (1, 0) if abs(dy) > abs(dx) else (0, 1)
+            along = (F(s) + F(0.5)) / F(last)
+            cover = alpha[i] * (F(1) - F(0.65) * along * along * along)
+            solid = cover > F(0.7)
+            cover = F(1) if solid else cover
+            # Strands taper towards the tip.
+            wide = width[i] if along < F(0.6) else max(1, width[i] - 1)
+            r0, g0, b0 = colours[i, s, 0], colours[i, s, 1], colours[i, s, 2]
+            dr, dg, db = (
+                colours[i, s + 1, 0] - r0,
+                colours[i, s + 1, 1] - g0,
+                colours[i, s + 1, 2] - b0,
+            )
             for step in range(steps):
                 w = F(step) * share
                 x, y, near = int(x0 + dx * w), int(y0 + dy * w), z0 + dz * w
-                along = (F(s) + w) / F(last)
-                cover = min(F(1), alpha[i] * (F(1) - F(0.65) * along * along * along))
-                solid = cover > F(0.7)
-                for e in range(width[i]):
-                    u, v = x + across * e, y + down * e
-                    if u < 0 or v < 0 or u >= size or v >= size or near <= depth[v, u]:
+                for e in range(wide):
+                    u, v = np.uint32(x + across * e), np.uint32(y + down * e)
+                    # What lies left of or above the picture is a large number here.
+                    if u >= size or v >= size or near <= depth[v, u]:
                         continue
                     if solid:
-                        cover = F(1)
                         depth[v, u] = near
-                    if owned and cover > F(0.3):
+                    if owned:
                         owner[v, u] = i
-                    for c in range(3):
-                        first = colours[i, s, c]
-                        wanted = first + (colours[i, s + 1, c] - first) * w
-                        picture[v, u, c] += cover * (wanted - picture[v, u, c])
+                    picture[v, u, 0] += cover * (r0 + dr * w - picture[v, u, 0])
+                    picture[v, u, 1] += cover * (g0 + dg * w - picture[v, u, 1])
+                    picture[v, u, 2] += cover * (b0 + db * w - picture[v, u, 2])
 
 
 @kernel

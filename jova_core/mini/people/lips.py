@@ -7,7 +7,7 @@ import numpy as np
 from .head import Head
 from .perform import Performance
 from .raster import project
-from .render import FINER, Stage
+from .stage import FINER, Stage
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,8 @@ from .attributes import Person
 from .facemaps import FaceMaps
 from .identity import Traits, linear
 
-WIDTH, HEIGHT = 768, 512
+# Twice as fine as the pixels of a picture of 192 px.
+WIDTH, HEIGHT = 576, 384
 EYESHADOWS = ((120, 70, 60), (90, 70, 90), (84, 66, 62), (150, 96, 84))
 
 
@@ -124,7 +125,7 @@ class SkinPainter:
         roots = maps.scalp(self.angle, self.height, 0.03)
         share = {"buzz-cut": 0.85, "bald": 0.3, "receding": 0.8}.get(maps.style, 0.93)
         roots = np.clip(roots * share * (1 + 0.05 * self.fine), 0, 1)
-        self.cover(roots, traits.hair * (0.7 if maps.style in ("buzz-cut", "bald") else 0.4))
+        self.cover(roots, traits.hair * (0.7 if maps.style in ("buzz-cut", "bald") else 0.55))
         return roots
 
     def gloss(self, roots: np.ndarray) -> np.ndarray:

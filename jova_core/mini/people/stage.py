@@ -24,6 +24,8 @@ LASH_LIGHT = np.float32([0.3, 0.1, 0.4])
 GLASSES_LIGHT = np.float32([0.8, 0.8, 0.8])
 # Lashes are drawn a little nearer than they lie, or the lid would hide them.
 LASH_BIAS = 1.0006
+# Strands with fewer pixels in all nine turns together are not worth their time.
+FEWEST_PIXELS = 30
 NOBODY = np.zeros((1, 1), np.int32)
 
 
@@ -45,15 +47,16 @@ def render(head: Head, performance: Performance, *, size: int = 192) -> np.ndarr
 def strands_seen(head: Head) -> np.ndarray:
     """Numbers of the strands that show in any of nine turns of the head."""
     stage = Stage(head, 192)
-    seen = np.zeros(len(head.hair.points), bool)
+    pixels = np.zeros(len(head.hair.points), int)
     still = rest(1)[0]
     for yaw in (-0.33, 0, 0.33):
         for pitch in (-0.15, 0, 0.15):
             stage.owner = np.full((stage.side, stage.side), -1, np.int32)
             turned = np.float32([yaw, pitch, 0])
-            stage.draw(Moment(**{**vars(still), "head": turned, "lag": turned}), face_hair=False)
-            seen[np.unique(stage.owner[stage.owner >= 0])] = True
-    return np.flatnonzero(seen)
+            moment = Moment(**{**vars(still), "head": turned, "lag": turned})
+            stage.draw(moment, face_hair=False)
+            pixels += np.bincount(stage.owner[stage.owner >= 0], minlength=len(pixels))
+    return np.flatnonzero(pixels >= FEWEST_PIXELS)
 
 
 @dataclass(frozen=True, kw_only=True)
