@@ -74,6 +74,7 @@ class FaceMaps:
             if self.style == "bald":
                 sides = np.ones_like(sides)
             density = density * (1 - crown * sides) * (height < 8.3)
+            density = density * np.clip((np.abs(angle) - 0.75) / 0.2, 0, 1)
         return density
 
 

@@ -96,7 +96,8 @@ def _cropped(s: Styling) -> Growth:
 
 
 def _receding(s: Styling) -> Growth:
-    return s.growth(length=0.2, comb=s.downwards(), strength=0.8, lift=0.01, layer=0.04)
+    back = s.downwards() + s.vectors(0, 0, -0.9)
+    return s.growth(length=0.2, comb=back, strength=0.8, lift=0.01, layer=0.04)
 
 
 def _short(s: Styling) -> Growth:
@@ -123,12 +124,12 @@ def _swept_back(s: Styling) -> Growth:
         length=(0.15 + 0.5 * s.top) * s.rng.uniform(0.85, 1.1, s.count),
         comb=s.mixed(on_top, s.downwards() + [0, 0.2, -0.8]),
         strength=0.65,
-        gravity=0.2,
-        lift=0.02 + 0.07 * s.front + 0.03 * s.top,
-        layer=0.03 + 0.07 * s.top,
+        gravity=0.3,
+        lift=0.02 + 0.06 * s.front + 0.02 * s.top,
+        layer=0.03 + 0.05 * s.top,
         curl=0.012,
         turns=0.7,
-        upright=0.45,
+        upright=0.2 + 0.1 * s.front,
     )
 
 

@@ -22,9 +22,11 @@ from .raster import normals
 from .skin import paint_skin
 from .strands import Strands
 
-# Everybody's head is about this tall (units of 10 cm), with the eyes at this place.
-HEAD_HEIGHT, EYES_AT = 2.22, (0.0, 7.3, 1.25)
+# Everybody's head is about this tall and wide (units of 10 cm), with the eyes at this place.
+HEAD_HEIGHT, HEAD_WIDTH, EYES_AT = 2.22, 1.5, (0.0, 7.3, 1.25)
 CAMERA_DISTANCE, CAMERA_HEIGHT, FIELD = 16.0, 7.06, 3.15
+# Nothing below this height comes into a picture or shades what does.
+LOWEST = 4.9
 # Room above the head for tall hair.
 TALL_HAIR = {"bun": 0.14, "afro": 0.08}
 # Hair lower than the first number rests on the body, higher than the second moves with the head.
@@ -130,10 +132,13 @@ def _normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 def _placed(rng: np.random.Generator, anatomy: Anatomy, shape: Shape) -> Shape:
     """The shape with its head at the usual size and its eyes at the usual place."""
-    head = shape.vertices[: anatomy.meshes.count][anatomy.head_weight[: anatomy.meshes.count] > 0.9]
-    tall = head[:, 1].max() - shape.vertices[anatomy.chin, 1]
-    scale = HEAD_HEIGHT * np.exp(0.025 * rng.normal()) / tall
     middle = (shape.eyes["left"][0] + shape.eyes["right"][0]) / 2
+    x, y, _ = shape.vertices.T
+    face = (anatomy.head_weight > 0.9) & (anatomy.masks["ears"] < 0.3)
+    tall = y[face].max() - y[anatomy.chin]
+    wide = np.ptp(x[face & (np.abs(y - middle[1]) < 0.5)])
+    # Between equal height and equal width, or long faces would be thin and round ones huge.
+    scale = np.sqrt(HEAD_HEIGHT / tall * HEAD_WIDTH / wide) * np.exp(0.02 * rng.normal())
 
     def place(points: np.ndarray) -> np.ndarray:
         return ((points - middle) * scale + EYES_AT).astype(np.float32)
@@ -175,7 +180,8 @@ def _pivots(shape: Shape) -> np.ndarray:
 def _mesh(anatomy: Anatomy, shape: Shape, shirt: Shirt) -> dict[str, np.ndarray]:
     """The joined arrays of person and shirt that are fields of `Head`."""
     band = len(shirt.vertices)
-    triangles, material = anatomy.triangles, anatomy.material.copy()
+    seen = shape.vertices[anatomy.triangles][..., 1].max(1) > LOWEST
+    triangles, material = anatomy.triangles[seen], anatomy.material[seen]
     above = shirt.above[triangles]
     material[(above < 0).all(1) & (material == SKIN)] = CLOTH
     edge = (above < 0.12).any(1) & (above > 0).any(1)

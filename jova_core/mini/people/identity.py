@@ -13,7 +13,7 @@ from .meshes import Meshes
 # The age targets are made for about 25 and 90 years.
 YOUNG_YEARS, OLD_YEARS = 25, 90
 # Albedo in sRGB. Each named skin is a range between neighbours on this scale.
-SKIN_SCALE = ((232, 198, 182), (214, 170, 146), (186, 138, 108), (140, 96, 70), (92, 64, 50))
+SKIN_SCALE = ((220, 182, 164), (204, 158, 133), (186, 138, 108), (140, 96, 70), (80, 54, 42))
 SKIN_TONES = {
     "pale": (0.0, 0.04),
     "light": (0.21, 0.29),
@@ -32,8 +32,8 @@ ORIGINS = {
 HAIR = {
     "black": ((18, 16, 16), (30, 26, 25)),
     "brown": ((62, 40, 27), (104, 68, 42)),
-    "blond": ((176, 142, 96), (206, 174, 128)),
-    "red": ((116, 52, 30), (144, 70, 40)),
+    "blond": ((156, 126, 86), (192, 162, 118)),
+    "red": ((104, 46, 28), (134, 64, 38)),
     "gray": ((126, 124, 122), (170, 168, 166)),
 }
 IRIS = {
@@ -46,21 +46,22 @@ IRIS = {
 }
 LIPSTICKS = ((178, 48, 62), (160, 48, 76), (204, 96, 98), (176, 76, 76))
 # Features that look odd quickly get a part of the usual spread; the rest get all of it.
-SPREAD = 0.34
+SPREAD = 0.29
 TAMED = {
-    **dict.fromkeys(("head-age", "head-angle", "eyes-push1", "neck-double", "head-square"), 0.25),
+    **dict.fromkeys(("head-age", "head-angle", "head-round", "neck-double", "head-square"), 0.25),
     **dict.fromkeys(("eye-trans", "eye-push1", "mouth-angles", "ear-wing", "eye-corner1"), 0.4),
     **dict.fromkeys(("eye-height1", "eye-height2", "eye-height3", "eye-bag", "ear-flap"), 0.5),
     **dict.fromkeys(("chin-prognathism", "chin-jaw-drop", "head-scale-depth", "neck-scale"), 0.5),
     **dict.fromkeys(("eye-epicanthus", "eye-eyefold-angle", "nose-compression"), 0.5),
     **dict.fromkeys(("eyebrows-trans", "eyebrows-angle", "head-rectangular", "mouth-trans"), 0.5),
-    **dict.fromkeys(("head-triangular", "head-invertedtriangular", "head-fat"), 0.6),
+    **dict.fromkeys(("head-triangular", "head-invertedtriangular", "head-fat", "head-diamond"), 0.4),
     **dict.fromkeys(("neck-scale-vert", "forehead-temple", "mouth-scale-vert", "ear-scale", "mouth-scale-horiz"), 0.45),
+    **dict.fromkeys(("head-scale-horiz", "head-scale-vert", "chin-height", "chin-width"), 0.6),
     **dict.fromkeys(("nose-point", "nose-hump", "cheek-trans", "nose-septumangle"), 0.7),
 }
 LEAN = {
     "woman": {
-        "head-oval": 0.45,
+        "head-oval": 0.3,
         "head-square": -0.1,
         "chin-width": -0.25,
         "chin-bones": -0.35,
@@ -132,7 +133,7 @@ def draw_traits(person: Person, meshes: Meshes) -> Traits:
     tone = float(rng.uniform(low, high))
     age = (person.age - YOUNG_YEARS) / (OLD_YEARS - YOUNG_YEARS)
     origins = rng.dirichlet(0.05 + 5 * np.array(ORIGINS[person.skin]))
-    shape = _macro(rng, person, origins, age) | _local(rng, person.sex, meshes)
+    shape = _macro(rng, person, origins, age) | _local(rng, person.sex, age, meshes)
     scale = linear(SKIN_SCALE)
     places = np.linspace(0, 1, len(scale))
     skin = np.array([np.interp(tone, places, scale[:, c]) for c in range(3)])
@@ -197,7 +198,9 @@ def _three(name: str, value: float) -> tuple[tuple[str, float], ...]:
     )
 
 
-def _local(rng: np.random.Generator, sex: str, meshes: Meshes) -> dict[str, float]:
+def _local(
+    rng: np.random.Generator, sex: str, age: float, meshes: Meshes
+) -> dict[str, float]:
     """Amounts of the local features: normal about the sex's lean, tamed where faces turn odd."""
     directions: dict[tuple[str, str], dict[int, str]] = {}
     for name in meshes.targets:
@@ -209,6 +212,9 @@ def _local(rng: np.random.Generator, sex: str, meshes: Meshes) -> dict[str, floa
         spread = SPREAD * TAMED.get(feature, 1.0)
         amount = float(np.clip(rng.normal() * spread, -2.2 * spread, 2.2 * spread))
         amount += LEAN[sex].get(feature, 0.0)
+        if feature == "head-age":
+            # Nobody may look like a child.
+            amount += 0.15 + 0.5 * age
         if pair == "single":
             amounts[names[1]] = 0.7 * abs(amount)
         elif np.sign(amount) in names:

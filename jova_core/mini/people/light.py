@@ -57,11 +57,11 @@ def draw_lights(person: Person, shirt: np.ndarray) -> Lights:
     key = np.array([np.sin(around) * np.cos(above), np.sin(above), np.cos(around) * np.cos(above)])
     rim = unit(np.array([-side * rng.uniform(0.75, 0.95), rng.uniform(0.25, 0.5), -0.5]))
     warm = rng.uniform(-1, 1)
-    key_colour = np.array([1 + 0.07 * warm, 1.0, 1 - 0.09 * warm]) * rng.uniform(0.9, 1.15)
+    key_colour = np.array([1 + 0.07 * warm, 1.0, 1 - 0.09 * warm]) * rng.uniform(0.82, 1.05)
     rim_colour = np.array([1 - 0.1 * warm, 1.0, 1 + 0.12 * warm]) * rng.uniform(0.2, 0.9)
     wall = linear(BACKGROUNDS[person.background])
     from_all = sphere(DIRECTIONS)
-    sky = 0.30 * (0.75 + 0.25 * wall / wall.mean()) * rng.uniform(0.85, 1.15)
+    sky = 0.27 * (0.75 + 0.25 * wall / wall.mean()) * rng.uniform(0.85, 1.15)
     ground = 0.13 * (0.5 + 0.5 * shirt / max(float(shirt.mean()), 0.1))
     upwards = from_all[:, 1:2] * 0.5 + 0.5
     fill = unit(np.array([-1.2 * key[0], 0.1, 0.8]))
@@ -89,14 +89,13 @@ def paint_backdrop(lights: Lights, size: int) -> np.ndarray:
     return np.ascontiguousarray(exposed(middle + (edge - middle) * share).astype(np.float32))
 
 
-# Tone curve: Narkowicz's fit of ACES (2015) at an exposure of 0.56, as the table of `tone_table`.
-_EXPOSURE, _CURVE = 0.56, (2.51, 0.03, 2.43, 0.59, 0.14)
+# Tone curve: Reinhard's with a white point (2002), which keeps faces softer than film curves do.
+_EXPOSURE, _WHITE = 1.35, 2.0
 
 
 def _toned(light: np.ndarray) -> np.ndarray:
-    a, b, c, d, e = _CURVE
     x = light * _EXPOSURE
-    return np.clip(x * (a * x + b) / (x * (c * x + d) + e), 0, 1)
+    return np.clip(x * (1 + x / _WHITE**2) / (1 + x), 0, 1)
 
 
 def exposed(shown: np.ndarray) -> np.ndarray:

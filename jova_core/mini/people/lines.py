@@ -9,9 +9,9 @@ from .compiled import F, kernel
 
 
 @kernel
-def half_way(light: np.ndarray) -> tuple[float, float, float]:
-    """The unit vector between a light [3] and the viewer on z."""
-    x, y, z = light[0], light[1], light[2] + F(1)
+def half_way(lamps: np.ndarray, lamp: int) -> tuple[float, float, float]:
+    """The unit vector between a lamp of [., 3] and the viewer on z."""
+    x, y, z = lamps[lamp, 0], lamps[lamp, 1], lamps[lamp, 2] + F(1)
     scale = F(1) / (np.sqrt(x * x + y * y + z * z) + F(1e-6))
     return x * scale, y * scale, z * scale
 
@@ -32,8 +32,8 @@ def light_strands(
     `reached` [n, S, 3] are the shares of key, rim and ambient light that get there.
     """
     last = points.shape[1] - 1
-    kx, ky, kz = half_way(lamps[0])
-    rx, ry, rz = half_way(lamps[1])
+    kx, ky, kz = half_way(lamps, 0)
+    rx, ry, rz = half_way(lamps, 1)
     for i in range(points.shape[0]):
         # Neighbouring hairs shine at slightly different places.
         shift = F(0.10) * (F((i * 7919) % 64) / F(32) - F(1))
@@ -166,7 +166,7 @@ def hang_lashes(
 @kernel
 def develop(picture: np.ndarray, table: np.ndarray, factor: int, out: np.ndarray) -> None:
     """Averages factor² linear pixels and shows them by the tone table: uint8 [., ., 3]."""
-    last, share = F(table.shape[0] - 1), F(0.5) / (factor * factor)
+    last, share = F(table.shape[0] - 1), F(0.5) / F(factor * factor)
     for y in range(out.shape[0]):
         for x in range(out.shape[1]):
             for c in range(3):

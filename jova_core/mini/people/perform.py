@@ -22,18 +22,18 @@ MOST_YAW, MOST_PITCH, MOST_ROLL = np.radians((20, 9, 7))
 LAG_FREQUENCY, LAG_DAMPING = 1.7, 0.45
 # Face units held through the clip, and how much of them gives way to speech at the lips.
 MOODS: dict[str, dict[str, float]] = {
-    "neutral": {"mouthSmile": 0.10, "eyeSquint": 0.03},
+    "neutral": {"mouthSmile": 0.14, "browInnerUp": 0.08, "eyeWide": 0.10},
     "smiling": {
         "mouthSmile": 0.48,
-        "cheekSquint": 0.40,
-        "eyeSquint": 0.22,
+        "cheekSquint": 0.25,
+        "eyeSquint": 0.06,
         "mouthDimple": 0.15,
         "browInnerUp": 0.06,
         "browOuterUp": 0.08,
     },
     "serious": {
-        "browDown": 0.30,
-        "eyeSquint": 0.12,
+        "browDown": 0.28,
+        "eyeSquint": 0.04,
         "mouthFrown": 0.10,
         "mouthPress": 0.06,
     },

@@ -53,8 +53,8 @@ def light_vertices(
     `body` [N, 3] holds the shares of head, cloth and ear; `seen` [4, 9] the harmonics of key and
     rim lamp as seen from the turned head, then from the body.
     """
-    hx, hy, hz = half_way(lamps[0])
-    gx, gy, gz = half_way(lamps[1])
+    hx, hy, hz = half_way(lamps, 0)
+    gx, gy, gz = half_way(lamps, 1)
     for i in range(normals.shape[0]):
         nx, ny, nz = normals[i, 0], normals[i, 1], normals[i, 2]
         head, cloth, ear = body[i, 0], body[i, 1], body[i, 2]
@@ -111,6 +111,14 @@ def shares_at(places: np.ndarray, at: tuple, x: float, y: float) -> tuple:
 
 
 @kernel
+def texel(skin: np.ndarray, i: int, j: int, near: tuple, channel: int) -> float:
+    """A channel of the skin picture, mixed from four neighbours."""
+    # Views of rows would cost more than the sum: numba counts references to them.
+    top = near[0] * skin[j, i, channel] + near[1] * skin[j, i + 1, channel]
+    return top + near[2] * skin[j + 1, i, channel] + near[3] * skin[j + 1, i + 1, channel]
+
+
+@kernel
 def skin_colour(
     vertex: np.ndarray, at: tuple, share: tuple, skin: np.ndarray, paint: np.ndarray, gloss: float
 ) -> tuple:
@@ -119,23 +127,24 @@ def skin_colour(
     light0, light1 = mixed(vertex, at, share, LIGHT), mixed(vertex, at, share, LIGHT + 1)
     light2 = mixed(vertex, at, share, LIGHT + 2)
     if above < 0:
-        cloth = paint[CLOTH_PAINT]
-        return cloth[0] * light0, cloth[1] * light1, cloth[2] * light2
-    x = mixed(vertex, at, share, ACROSS) * skin.shape[1] - F(0.5)
-    y = mixed(vertex, at, share, DOWN) * skin.shape[0] - F(0.5)
+        return (
+            paint[CLOTH_PAINT, 0] * light0,
+            paint[CLOTH_PAINT, 1] * light1,
+            paint[CLOTH_PAINT, 2] * light2,
+        )
+    x = mixed(vertex, at, share, ACROSS) * F(skin.shape[1]) - F(0.5)
+    y = mixed(vertex, at, share, DOWN) * F(skin.shape[0]) - F(0.5)
     x = min(max(x, F(0)), F(skin.shape[1] - 1.01))
     y = min(max(y, F(0)), F(skin.shape[0] - 1.01))
     i, j = int(x), int(y)
     u, v = x - F(i), y - F(j)
     nw, ne = (F(1) - u) * (F(1) - v), u * (F(1) - v)
     sw, se = (F(1) - u) * v, u * v
-    a, b, c, d = skin[j, i], skin[j, i + 1], skin[j + 1, i], skin[j + 1, i + 1]
+    near = (nw, ne, sw, se)
+    red, green = texel(skin, i, j, near, 0), texel(skin, i, j, near, 1)
+    blue, oily = texel(skin, i, j, near, 2), texel(skin, i, j, near, 3)
     lips = mixed(vertex, at, share, LIPS)
-    oily = nw * a[3] + ne * b[3] + sw * c[3] + se * d[3]
     oily += lips * (F(2.2) * gloss - oily)
-    red = nw * a[0] + ne * b[0] + sw * c[0] + se * d[0]
-    green = nw * a[1] + ne * b[1] + sw * c[1] + se * d[1]
-    blue = nw * a[2] + ne * b[2] + sw * c[2] + se * d[2]
     red += lips * (paint[LIP_PAINT, 0] - red)
     green += lips * (paint[LIP_PAINT, 1] - green)
     blue += lips * (paint[LIP_PAINT, 2] - blue)
@@ -226,11 +235,10 @@ def eye_colour(
     mirror = mx * lamps[0, 0] + my * lamps[0, 1] + mz * lamps[0, 2]
     gleam = smooth(F(0.945), F(0.985), mirror) * F(1.1) + F(0.03)
     gleam *= F(0.7) * (F(0.2) + F(0.8) * upper) * (F(0.3) if radius > F(0.6) else F(1))
-    ambient = paint[AMBIENT_PAINT]
     return (
-        red * shade * (ambient[0] + colours[0, 0] * diffuse) + gleam * colours[0, 0],
-        green * shade * (ambient[1] + colours[0, 1] * diffuse) + gleam * colours[0, 1],
-        blue * shade * (ambient[2] + colours[0, 2] * diffuse) + gleam * colours[0, 2],
+        red * shade * (paint[AMBIENT_PAINT, 0] + colours[0, 0] * diffuse) + gleam * colours[0, 0],
+        green * shade * (paint[AMBIENT_PAINT, 1] + colours[0, 1] * diffuse) + gleam * colours[0, 1],
+        blue * shade * (paint[AMBIENT_PAINT, 2] + colours[0, 2] * diffuse) + gleam * colours[0, 2],
     )
 
 
@@ -268,14 +276,13 @@ def mouth_colour(
         front = smooth(F(0.75), F(1.38), z)
         shade = (F(0.10) + F(0.90) * front * front) * (F(0.30) + F(0.70) * near)
         shade *= F(0.25) + F(0.55) * open_share
-    hx, hy, hz = half_way(lamps[0])
+    hx, hy, hz = half_way(lamps, 0)
     shine = power16(max(F(0), normal[0] * hx + normal[1] * hy + normal[2] * hz))
     shine *= shine * shade * (F(0.10) if tooth else F(0.05))
-    ambient = paint[AMBIENT_PAINT]
     return (
-        red * shade * (ambient[0] + colours[0, 0] * diffuse) + shine * colours[0, 0],
-        green * shade * (ambient[1] + colours[0, 1] * diffuse) + shine * colours[0, 1],
-        blue * shade * (ambient[2] + colours[0, 2] * diffuse) + shine * colours[0, 2],
+        red * shade * (paint[AMBIENT_PAINT, 0] + colours[0, 0] * diffuse) + shine * colours[0, 0],
+        green * shade * (paint[AMBIENT_PAINT, 1] + colours[0, 1] * diffuse) + shine * colours[0, 1],
+        blue * shade * (paint[AMBIENT_PAINT, 2] + colours[0, 2] * diffuse) + shine * colours[0, 2],
     )
 
 

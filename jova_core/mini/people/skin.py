@@ -101,8 +101,8 @@ class SkinPainter:
                 off = (self.height - 7.27 - slope * (self.side - 0.40)) / 0.008
                 lines += np.exp(-(off**2) - ((self.side - 0.48) / 0.07) ** 2)
             fold = self.side - 0.20 - 0.55 * (6.95 - self.height)
-            lines += np.exp(-((fold / 0.016) ** 2) - ((self.height - 6.82) / 0.14) ** 2)
-            self.tint(0.3 * strength * np.clip(lines, 0, 1), (-0.8, -1, -0.95))
+            lines += 0.5 * np.exp(-((fold / 0.03) ** 2) - ((self.height - 6.82) / 0.14) ** 2)
+            self.tint(0.32 * strength * np.clip(lines, 0, 1), (-0.8, -1, -0.95))
             for _ in range(int(12 * strength)):
                 self.tint(self.spot(0.014), (-0.16, -0.2, -0.2))
         for _ in range(rng.integers(0, 3)):

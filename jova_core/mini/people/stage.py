@@ -25,7 +25,7 @@ GLASSES_LIGHT = np.float32([0.8, 0.8, 0.8])
 # Lashes are drawn a little nearer than they lie, or the lid would hide them.
 LASH_BIAS = 1.0006
 # Strands with fewer pixels in all nine turns together are not worth their time.
-FEWEST_PIXELS = 30
+FEWEST_PIXELS = 14
 NOBODY = np.zeros((1, 1), np.int32)
 
 
