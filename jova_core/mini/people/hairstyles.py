@@ -122,7 +122,7 @@ def _swept_back(s: Styling) -> Growth:
     on_top = s.vectors(0.25 * np.sign(-s.part) + 0.3 * s.x, 0.1, -1.1)
     return s.growth(
         length=(0.15 + 0.5 * s.top) * s.rng.uniform(0.85, 1.1, s.count),
-        comb=s.mixed(on_top, s.downwards() + [0, 0.2, -0.8]),
+        comb=s.mixed(on_top, s.downwards() + np.array([0, 0.2, -0.8])),
         strength=0.65,
         gravity=0.3,
         lift=0.02 + 0.06 * s.front + 0.02 * s.top,

@@ -174,7 +174,9 @@ def _distance(anatomy: Anatomy, vertices: np.ndarray, around: np.ndarray) -> np.
 def _pivots(shape: Shape) -> np.ndarray:
     """Where the head turns on the neck, and the neck on the body: [2, 3]."""
     neck = shape.joints["neck"]
-    return np.stack([neck + [0, 0.45, 0.15], neck - [0, 0.2, 0]]).astype(np.float32)
+    return np.stack([neck + np.array([0, 0.45, 0.15]), neck - np.array([0, 0.2, 0])]).astype(
+        np.float32
+    )
 
 
 def _mesh(anatomy: Anatomy, shape: Shape, shirt: Shirt) -> dict[str, np.ndarray]:

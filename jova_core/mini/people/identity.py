@@ -54,8 +54,19 @@ TAMED = {
     **dict.fromkeys(("chin-prognathism", "chin-jaw-drop", "head-scale-depth", "neck-scale"), 0.5),
     **dict.fromkeys(("eye-epicanthus", "eye-eyefold-angle", "nose-compression"), 0.5),
     **dict.fromkeys(("eyebrows-trans", "eyebrows-angle", "head-rectangular", "mouth-trans"), 0.5),
-    **dict.fromkeys(("head-triangular", "head-invertedtriangular", "head-fat", "head-diamond"), 0.4),
-    **dict.fromkeys(("neck-scale-vert", "forehead-temple", "mouth-scale-vert", "ear-scale", "mouth-scale-horiz"), 0.45),
+    **dict.fromkeys(
+        ("head-triangular", "head-invertedtriangular", "head-fat", "head-diamond"), 0.4
+    ),
+    **dict.fromkeys(
+        (
+            "neck-scale-vert",
+            "forehead-temple",
+            "mouth-scale-vert",
+            "ear-scale",
+            "mouth-scale-horiz",
+        ),
+        0.45,
+    ),
     **dict.fromkeys(("head-scale-horiz", "head-scale-vert", "chin-height", "chin-width"), 0.6),
     **dict.fromkeys(("nose-point", "nose-hump", "cheek-trans", "nose-septumangle"), 0.7),
 }
@@ -198,9 +209,7 @@ def _three(name: str, value: float) -> tuple[tuple[str, float], ...]:
     )
 
 
-def _local(
-    rng: np.random.Generator, sex: str, age: float, meshes: Meshes
-) -> dict[str, float]:
+def _local(rng: np.random.Generator, sex: str, age: float, meshes: Meshes) -> dict[str, float]:
     """Amounts of the local features: normal about the sex's lean, tamed where faces turn odd."""
     directions: dict[tuple[str, str], dict[int, str]] = {}
     for name in meshes.targets:

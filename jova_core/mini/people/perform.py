@@ -165,6 +165,11 @@ def _articulate(
         edges = np.linspace(phone.start, phone.end, len(visemes) + 1)
         for viseme, start, end in zip(visemes, edges[:-1], edges[1:], strict=True):
             shape[round(start * CLOCK) : max(round(end * CLOCK), round(start * CLOCK) + 1)] = viseme
+    # Sampled early, a closure must last longer, or lips would part before its sound ends.
+    for phone in phones:
+        if visemes_of(phone.name) == (CLOSED,):
+            until = round((phone.end + LEAD_SECONDS) * CLOCK)
+            shape[round(phone.start * CLOCK) : until] = CLOSED
     names = {unit for amounts in VISEMES.values() for unit in amounts}
     at = np.clip((times + LEAD_SECONDS) * CLOCK, 0, steps - 1)
 
@@ -178,7 +183,7 @@ def _articulate(
         tracks[unit] = sampled(track)
     held = {}
     for viseme in (BITE, CLOSED):
-        held[viseme] = sampled(np.clip(1.6 * _smooth(shape == viseme, CLOSE_SECONDS), 0, 1))
+        held[viseme] = sampled(np.clip(2.2 * _smooth(shape == viseme, CLOSE_SECONDS), 0, 1))
         for unit, track in tracks.items():
             wanted = VISEMES[viseme].get(unit, 0.0)
             tracks[unit] = track + held[viseme] * (wanted - track)

@@ -215,7 +215,7 @@ def eye_colour(
     colours: np.ndarray,
     paint: np.ndarray,
 ) -> tuple:
-    """Colour of an eye; `near` are the shares 0..1 of light past upper lid, lower lid and corner."""
+    """Colour of an eye; `near` are the shares of light past upper lid, lower lid and corner."""
     x, y, z = place
     nx, ny, nz = normal
     radius = np.sqrt(x * x + y * y)
@@ -374,7 +374,7 @@ def shade(
             kind = material[t]
             if kind == SKIN:
                 colour = skin_colour(vertex, at, share, skin, paint, gloss)
-            elif kind == CLOTH or kind == INNER:
+            elif kind in (CLOTH, INNER):
                 colour = plain_colour(vertex, at, share)
             else:
                 nx, ny = mixed(normals, at, share, 0), mixed(normals, at, share, 1)
