@@ -60,8 +60,7 @@ def light_strands(
             back *= back
             back *= back
             back *= back
-            white = shine * F(0.05) * sharp * key
-            edge = shine * F(0.05) * back * rim
+            white, edge = shine * F(0.05) * sharp * key, shine * F(0.05) * back * rim
             body = lit_key + F(0.55) * shine * broad * key * (F(1) - colour[i, 1])
             for c in range(3):
                 from_all = ambient[c] * reached[i, s, 2]

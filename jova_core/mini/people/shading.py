@@ -98,6 +98,13 @@ def mixed(vertex: np.ndarray, at: tuple, share: tuple, column: int) -> float:
 
 
 @kernel
+def vector_at(vertex: np.ndarray, at: tuple, share: tuple, column: int) -> tuple:
+    """Three columns of three vertices, mixed by their shares."""
+    x, y = mixed(vertex, at, share, column), mixed(vertex, at, share, column + 1)
+    return x, y, mixed(vertex, at, share, column + 2)
+
+
+@kernel
 def shares_at(places: np.ndarray, at: tuple, x: float, y: float) -> tuple:
     """Barycentric shares of a place on the picture, held inside the triangle."""
     x0, y0 = places[at[0], 0], places[at[0], 1]
@@ -377,15 +384,8 @@ def shade(
             elif kind in (CLOTH, INNER):
                 colour = plain_colour(vertex, at, share)
             else:
-                nx, ny = mixed(normals, at, share, 0), mixed(normals, at, share, 1)
-                nz = mixed(normals, at, share, 2)
-                scale = F(1) / np.sqrt(nx * nx + ny * ny + nz * nz + F(1e-9))
-                place = (
-                    mixed(vertex, at, share, PLACE),
-                    mixed(vertex, at, share, PLACE + 1),
-                    mixed(vertex, at, share, PLACE + 2),
-                )
-                normal = (nx * scale, ny * scale, nz * scale)
+                place = vector_at(vertex, at, share, PLACE)
+                normal = vector_at(normals, at, share, 0)
                 colour = inside_colour(
                     kind, x, y, shown, material, place, normal, gap, lamps, colours, paint
                 )
