@@ -102,11 +102,8 @@ def draw_strands(
             # Strands taper towards the tip.
             wide = width[i] if along < F(0.6) else max(1, width[i] - 1)
             r0, g0, b0 = colours[i, s, 0], colours[i, s, 1], colours[i, s, 2]
-            dr, dg, db = (
-                colours[i, s + 1, 0] - r0,
-                colours[i, s + 1, 1] - g0,
-                colours[i, s + 1, 2] - b0,
-            )
+            dr, dg = colours[i, s + 1, 0] - r0, colours[i, s + 1, 1] - g0
+            db = colours[i, s + 1, 2] - b0
             for step in range(steps):
                 w = F(step) * share
                 x, y, near = int(x0 + dx * w), int(y0 + dy * w), z0 + dz * w
