@@ -49,7 +49,7 @@ READING_PATH = [
 MAX_READING_PATH = 1200
 # Where the mini may be named: its own wing and what drives or measures it.
 MINI_PLACES = ("mini", "commands", "bench")
-HEAVY = {"mediapipe", "soundfile", "imageio_ffmpeg", "PIL", "scipy"}
+HEAVY = {"mediapipe", "soundfile", "imageio_ffmpeg", "PIL", "scipy", "numba"}
 COMFY = {"comfy", "comfy_api", "comfy_extras", "comfy_execution", "folder_paths", "server", "nodes"}
 MAX_LINES, MAX_FUNCTION, MAX_TRAINING_LOOP = 400, 50, 120
 
