@@ -1,8 +1,13 @@
 """Model files that a loader's combo names."""
 
 from pathlib import Path
+from typing import Any
 
 import folder_paths
+
+from ...jova_core.config import JoVAConfig
+from ...jova_core.errors import JoVAError
+from ...jova_core.model.checkpoint import read_config
 
 BUNDLED = "jova-mini (bundled)"
 FROM_FILE = "from the file"  # the preset of a checkpoint that carries its config
@@ -11,6 +16,17 @@ FROM_FILE = "from the file"  # the preset of a checkpoint that carries its confi
 def model_files(folder: str) -> list[str]:
     """What a combo offers: the bundled one, then the files of one of ComfyUI's model folders."""
     return [BUNDLED, *folder_paths.get_filename_list(folder)]
+
+
+def describe_file(path: Path, preset: str = FROM_FILE) -> tuple[JoVAConfig, dict[str, Any]]:
+    """Config and notes of a checkpoint. Raises JoVAError that names the file without its folder.
+
+    `preset` is the loader's choice; see `read_config`.
+    """
+    try:
+        return read_config(path, preset=None if preset == FROM_FILE else preset)
+    except JoVAError as error:
+        raise JoVAError(str(error).replace(str(path), path.name)) from error
 
 
 def face_model() -> Path | None:

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ...jova_core.config import JoVAConfig
 from ...jova_core.errors import JoVAError
-from ...jova_core.model.checkpoint import CORE_PREFIX, expected_shapes, read_config
+from ...jova_core.model.checkpoint import CORE_PREFIX, expected_shapes
 from ...jova_core.presets import PRESETS
-from .files import BUNDLED, FROM_FILE, chosen_path
+from .files import BUNDLED, FROM_FILE, chosen_path, describe_file
 from .mini import bundled_checkpoint, load_codec_vaes, load_mini_text
 from .model import JoVAModelConfig, model_config, model_notes
 from .vae import AudioVAE, VideoVAE
@@ -50,7 +50,7 @@ def load_checkpoint(
     options: dict[str, Any] = {"fp8_optimizations": weight_dtype.endswith("_fast")}
     if weight_dtype in _DTYPES:
         options["dtype"] = _DTYPES[weight_dtype]
-    return _load(path, options, None if preset == FROM_FILE else preset)
+    return _load(path, options, preset)
 
 
 def load_codecs(name: str = BUNDLED) -> tuple[VideoVAE, AudioVAE]:
@@ -64,12 +64,12 @@ def load_text_encoder(model: Any = None) -> comfy.sd.CLIP:
     Raises JoVAError if the model was trained with another encoder or lost its vocabulary.
     """
     if model is None:
-        return load_mini_text(*read_config(bundled_checkpoint()))
+        return load_mini_text(*describe_file(bundled_checkpoint()))
     return load_mini_text(model_config(model), model_notes(model))
 
 
 def _load(
-    path: Path, options: dict[str, Any], preset: str | None, disable_dynamic: bool = False
+    path: Path, options: dict[str, Any], preset: str, disable_dynamic: bool = False
 ) -> comfy.model_patcher.ModelPatcher:
     tensors, config, notes = _read(path, preset)
     management = comfy.model_management
@@ -100,12 +100,12 @@ def _load(
     return patcher
 
 
-def _read(path: Path, preset: str | None) -> tuple[dict[str, Tensor], JoVAConfig, dict[str, Any]]:
+def _read(path: Path, preset: str) -> tuple[dict[str, Tensor], JoVAConfig, dict[str, Any]]:
     if path.suffix not in (".safetensors", ".sft"):
         raise JoVAError(
             f"{path.name} is no safetensors file; give a JoVA checkpoint (.safetensors)."
         )
-    config, notes = read_config(path, preset=preset)
+    config, notes = describe_file(path, preset)
     try:
         tensors, metadata = comfy.utils.load_torch_file(str(path), return_metadata=True)
     except Exception as error:
@@ -116,9 +116,9 @@ def _read(path: Path, preset: str | None) -> tuple[dict[str, Tensor], JoVAConfig
     tensors, _ = comfy.utils.convert_old_quants(tensors, "", metadata=metadata or {})
     inner = comfy.utils.state_dict_prefix_replace(tensors, {CORE_PREFIX: ""}, filter_keys=True)
     tensors = inner or tensors
-    if preset is not None and config == PRESETS["mini"]:
+    if preset != FROM_FILE and config == PRESETS["mini"]:
         # The preset has no latent statistics; they are those of the bundled codecs.
-        bundled, _ = read_config(bundled_checkpoint())
+        bundled, _ = describe_file(bundled_checkpoint())
         config = replace(config, video=bundled.video, audio=bundled.audio)
     missing = sorted(expected_shapes(config).keys() - tensors.keys())
     if missing:

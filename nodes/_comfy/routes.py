@@ -3,9 +3,8 @@
 from aiohttp import web
 
 from ...jova_core.errors import JoVAError
-from ...jova_core.model.checkpoint import read_config
 from ...jova_core.timeline import Timeline
-from .files import FROM_FILE, chosen_path
+from .files import FROM_FILE, chosen_path, describe_file
 from .mini import bundled_checkpoint
 
 
@@ -22,8 +21,7 @@ async def _rates(request: web.Request) -> web.Response:
     try:
         path = chosen_path("diffusion_models", request.query.get("checkpoint", ""))
         preset = request.query.get("preset", FROM_FILE)
-        named = None if preset == FROM_FILE else preset
-        config, _ = read_config(path or bundled_checkpoint(), preset=named)
+        config, _ = describe_file(path or bundled_checkpoint(), preset)
     except (JoVAError, FileNotFoundError) as error:
         return web.json_response({"error": str(error)}, status=400)
     line = Timeline.of(config)
