@@ -8,7 +8,6 @@ function, and its `refusal` says which calls it does not take. The reference tak
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import torch
@@ -19,7 +18,8 @@ from . import eager, kitchen, reference, triton
 # By preference.
 BACKENDS = {"triton": triton, "kitchen": kitchen, "eager": eager, "reference": reference}
 VARIABLE = "JOVA_KERNELS"
-_forced: ContextVar[str | None] = ContextVar("jova_kernels", default=None)
+# A plain value, as the compilers of older torch versions trace no ContextVar.
+_state: dict[str, str | None] = {"forced": None}
 
 
 class NoBackendError(RuntimeError):
@@ -28,17 +28,17 @@ class NoBackendError(RuntimeError):
 
 @contextmanager
 def use_backend(name: str) -> Iterator[None]:
-    """Force a backend, or "auto", for the operations of this thread inside the block."""
-    token = _forced.set(_known(name))
+    """Force a backend, or "auto", for all operations inside the block, of every thread."""
+    before, _state["forced"] = _state["forced"], _known(name)
     try:
         yield
     finally:
-        _forced.reset(token)
+        _state["forced"] = before
 
 
 def forced() -> str:
     """The backend that is asked for, or "auto"."""
-    return _forced.get() or _known(os.environ.get(VARIABLE, "auto"))
+    return _state["forced"] or _known(os.environ.get(VARIABLE, "auto"))
 
 
 def _known(name: str) -> str:
