@@ -28,7 +28,7 @@ from torch import Tensor
 from jova_core.commands.console import Bar
 from jova_core.commands.train import fresh_config
 from jova_core.config import JoVAConfig
-from jova_core.files import staged
+from jova_core.files import atomic_write
 from jova_core.minidata.dataset import load_clip, load_dataset
 from jova_core.minidata.vocabulary import published_vocabulary
 from jova_core.model.jova import JoVA
@@ -97,7 +97,7 @@ def one_length(data: Path, folder: Path) -> Path:
                 (folder / path.name).symlink_to(path.resolve())
         raw = json.loads((data / "dataset.json").read_text(encoding="utf-8"))
         raw["clips"] = [clip for clip in raw["clips"] if clip["frames"] == FRAMES]
-        with staged(index) as temporary:
+        with atomic_write(index) as temporary:
             temporary.write_text(json.dumps(raw), encoding="utf-8")
     return folder
 
@@ -174,7 +174,7 @@ def measure_run(data: Path, folder: Path, name: str, seed: int) -> None:
             )
             progress(i + 1, len(cases))
     path = folder / f"{name}-{seed}.rows.json"
-    with staged(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(rows), encoding="utf-8")
 
 

@@ -69,7 +69,7 @@ def _opened(path: str | Path, kind: str, allowed: str) -> Iterator[safe_open]:
 def check_target(target: Path) -> None:
     """JoVAError if a file of this name cannot be written: no such folder, a folder, no permission.
 
-    For a look before long work; `staged` finds out the rest.
+    For a look before long work; `atomic_write` finds out the rest.
     """
     try:
         if not target.parent.is_dir():
@@ -104,7 +104,7 @@ def write_problem(target: Path, code: int | None, reason: str) -> JoVAError:
 
 
 @contextmanager
-def staged(target: Path) -> Iterator[Path]:
+def atomic_write(target: Path) -> Iterator[Path]:
     """Yield a temporary file beside `target`; move it there on success, remove it on any failure.
 
     Errors of the system and of safetensors become JoVAErrors. The bytes are on the disk (fsync)

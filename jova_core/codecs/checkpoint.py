@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..config import JoVAConfig, JoVAError
-from ..files import read_tensors, staged
+from ..files import atomic_write, read_tensors
 from .audio import AudioCodecConfig, MiniAudioCodec
 from .video import MiniVideoCodec, VideoCodecConfig
 
@@ -74,7 +74,7 @@ def save_codecs(
         "audio": audio.arguments(),
         "stats": json.loads(stats.to_json()),
     }
-    with staged(Path(path)) as temporary:
+    with atomic_write(Path(path)) as temporary:
         save_file(tensors, temporary, metadata={"jova": json.dumps(about)})
 
 

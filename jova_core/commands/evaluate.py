@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from ..config import JoVAError
-from ..files import check_target, staged
+from ..files import atomic_write, check_target
 from ..flow.schedule import simple_sigmas
 from ..minidata.dataset import Dataset, load_dataset
 from ..mouth.landmarks import LipDetector, find_landmarker
@@ -101,7 +101,7 @@ def run(options: Namespace) -> None:
         figures |= _tasks(options, pipeline, dataset, judges, base)
     figures |= {"samples": pipeline.notes.get("samples"), "settings": base}
     if options.json is not None:
-        with staged(options.json) as temporary:
+        with atomic_write(options.json) as temporary:
             temporary.write_text(json.dumps(figures, indent=1), encoding="utf-8")
     result(format_table(figures))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from ..files import staged
+from ..files import atomic_write
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -22,9 +22,9 @@ def save_picture(target: Path, frame: Tensor, scale: int, tags: dict[str, str]) 
         texts = PngInfo()
         for key, value in tags.items():
             texts.add_text(key, value)
-        with staged(target) as temporary:
+        with atomic_write(target) as temporary:
             picture.save(temporary, format="PNG", pnginfo=texts)
         return ()
-    with staged(target) as temporary:
+    with atomic_write(target) as temporary:
         picture.save(temporary, format="JPEG", quality=95, subsampling=0)
     return ("A JPEG picture holds no text tags, so the metadata was left out.",) if tags else ()

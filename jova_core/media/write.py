@@ -13,7 +13,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ..config import JoVAError
-from ..files import staged, write_problem
+from ..files import atomic_write, write_problem
 from .encode import EncodeJob, encode
 from .ffmpeg import ffmpeg_reason
 from .fit import check_audio, check_clip, fit_length
@@ -160,7 +160,7 @@ def _check_limits(frames: FrameStream, fps: Fraction, scale: int, recipe: Recipe
 
 def _write_media(target: Path, job: EncodeJob, recipe: Recipe, notes: list[str]) -> tuple[int, int]:
     """Encode beside `target`, read the result back, then give it its name; returns its size."""
-    with staged(target) as temporary:
+    with atomic_write(target) as temporary:
         words = encode(job, recipe, temporary)
         if words:
             full = "No space left" in words

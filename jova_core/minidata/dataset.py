@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..config import JoVAError
-from ..files import read_tensors, staged, write_problem
+from ..files import atomic_write, read_tensors, write_problem
 from .animate import act
 from .character import SIZE
 from .script import FPS, Split, captions, write_script
@@ -225,7 +225,7 @@ def _render_clip(job: _Job, index: int) -> ClipInfo:
             for word, start, end in zip(script.words, script.starts, script.ends, strict=True)
         ),
     )
-    with staged(clip_path(job.root, info.id)) as temporary:
+    with atomic_write(clip_path(job.root, info.id)) as temporary:
         temporary.write_bytes(save(tensors))
     return info
 
@@ -234,5 +234,5 @@ def _write_index(dataset: Dataset) -> None:
     fields = asdict(dataset)
     del fields["root"]
     text = json.dumps({"format": FORMAT, **fields}, indent=1, ensure_ascii=False)
-    with staged(dataset.root / "dataset.json") as temporary:
+    with atomic_write(dataset.root / "dataset.json") as temporary:
         temporary.write_bytes(text.encode())

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..config import PRESETS, JoVAConfig, JoVAError
-from ..files import read_tensors, staged
+from ..files import atomic_write, read_tensors
 from .jova import JoVA
 
 FORMAT = "jova-1"
@@ -38,7 +38,7 @@ def save_jova(
 ) -> None:
     """Write a checkpoint whole or not at all; `notes` must be JSON."""
     metadata = {"format": FORMAT, "config": config.to_json(), "notes": json.dumps(notes)}
-    with staged(Path(path)) as temporary:
+    with atomic_write(Path(path)) as temporary:
         save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata=metadata)
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..config import JoVAError
-from ..files import read_tensors, staged
+from ..files import atomic_write, read_tensors
 
 FORMAT = "jova-lora-1"
 PREFIX = "diffusion_model."  # before the layer names, as ComfyUI writes them
@@ -122,7 +122,7 @@ def save_lora(
     """Write a LoRA whole or not at all; `notes` must be JSON."""
     about = {"format": FORMAT, "lora": json.dumps(asdict(config)), "notes": json.dumps(notes)}
     tensors = {k: v.contiguous() for k, v in lora_tensors(trained, config).items()}
-    with staged(Path(path)) as temporary:
+    with atomic_write(Path(path)) as temporary:
         save_file(tensors, temporary, metadata=about)
 
 

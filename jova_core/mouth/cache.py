@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..config import JoVAError
-from ..files import read_tensors, staged
+from ..files import atomic_write, read_tensors
 from .landmarks import LipDetector, find_landmarker
 from .masks import box_iou, latent_mask
 
@@ -135,5 +135,5 @@ def _measure_clip(
 
 def _write(results: Sequence[ClipMask], summary: dict, path: Path) -> None:
     metadata = {"format": FORMAT, "summary": json.dumps(summary)}
-    with staged(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file({r.clip: r.mask.contiguous() for r in results}, temporary, metadata)

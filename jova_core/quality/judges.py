@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..config import JoVAError
-from ..files import read_tensors, staged
+from ..files import atomic_write, read_tensors
 from ..minidata.dataset import ClipInfo, Dataset, load_clip
 from ..minidata.vocabulary import BACKGROUNDS, HAIRS, SHIRTS, SKINS, UNSEEN_WORDS, VOICES, WORDS
 from .attributes import LookClassifier, VoiceClassifier, thumbnails, train_looks, train_voices
@@ -136,7 +136,7 @@ def save_judges(judges: Judges, path: str | Path) -> None:
         "voices": judges.voices.voices,
         "figures": dict(judges.figures),
     }
-    with staged(Path(path)) as temporary:
+    with atomic_write(Path(path)) as temporary:
         save_file(tensors, temporary, {"format": FORMAT, "judges": json.dumps(about)})
 
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from ..codecs import LatentStats, MiniAudioCodec, MiniVideoCodec, load_codecs, save_codecs
 from ..codecs.pixels import to_frames, to_video
 from ..config import JoVAError
-from ..files import staged
+from ..files import atomic_write
 from ..minidata.dataset import load_dataset
 from .codec_losses import audio_loss, video_loss
 from .codec_start import start_audio, start_video
@@ -288,7 +288,7 @@ def _save_average(codec: nn.Module, average: list[Tensor], out: Path) -> nn.Modu
         moved = (name for name, p in codec.named_parameters() if p.requires_grad)
         for name, value in zip(moved, average, strict=True):
             averaged.get_parameter(name).copy_(value)
-    with staged(out) as temporary:
+    with atomic_write(out) as temporary:
         save_file({k: v.contiguous() for k, v in averaged.state_dict().items()}, temporary)
     return averaged.eval()
 

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from ..config import JoVAError
-from ..files import staged
+from ..files import atomic_write
 from ..quality.chart import (
     BEST,
     HEIGHT,
@@ -74,7 +74,7 @@ def write_curve(folder: Path) -> Path:
 
     picture = plot_losses(read_log(folder / "log.jsonl"))
     path = folder / "curve.png"
-    with staged(path) as temporary:
+    with atomic_write(path) as temporary:
         Image.fromarray(picture.numpy()).save(temporary, format="PNG")
     return path
 

@@ -18,7 +18,7 @@ from ..codecs.checkpoint import LatentStats, MiniCodecs
 from ..codecs.pixels import to_video
 from ..codecs.text import MiniTextEncoder
 from ..config import JoVAConfig, JoVAError
-from ..files import read_tensors, staged
+from ..files import atomic_write, read_tensors
 from ..flow.path import interpolate, velocity_target
 from ..latents import AVLatents, Conditioning, normalise
 from ..minidata.dataset import Dataset, load_clip, load_dataset
@@ -44,7 +44,7 @@ def encode_dataset(
             if progress is not None:
                 progress(done, len(dataset.clips))
     path = dataset.root / LATENTS
-    with staged(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file(
             {k: v.contiguous() for k, v in tensors.items()},
             temporary,

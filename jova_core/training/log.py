@@ -7,7 +7,7 @@ from typing import IO, Any
 
 from torch import Tensor
 
-from ..files import staged
+from ..files import atomic_write
 from .data import Batch
 from .loss import LossTerms, time_bins
 from .processes import Processes
@@ -33,7 +33,7 @@ def trim_logs(out: Path, step: int, processes: Processes) -> None:
             with suppress(ValueError):
                 if json.loads(line)["step"] <= step:
                     kept.append(line + "\n")
-        with staged(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text("".join(kept), encoding="utf-8")
 
 

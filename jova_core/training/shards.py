@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..codecs.checkpoint import LatentStats
 from ..config import JoVAError
-from ..files import read_metadata, read_tensors, staged
+from ..files import atomic_write, read_metadata, read_tensors
 from ..prompt import Prompt
 
 FORMAT = "jova-encoded-1"
@@ -77,7 +77,7 @@ def write_shard(
         "outcomes": json.dumps([asdict(outcome) for outcome in outcomes]),
     }
     kept = {name: value.contiguous() for name, value in tensors.items()}
-    with staged(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file(kept or {"empty": torch.zeros(1)}, temporary, metadata=about)
     return path
 
@@ -90,7 +90,7 @@ def read_outcomes(folder: Path) -> dict[str, Outcome]:
 
 def write_index(folder: Path, ids: Iterable[str]) -> None:
     """Say which clips belong to the data set now; others may lie in older shards."""
-    with staged(folder / INDEX) as temporary:
+    with atomic_write(folder / INDEX) as temporary:
         temporary.write_text(json.dumps(sorted(ids)), encoding="utf-8")
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ..config import JoVAError
-from ..files import read_tensors, staged
+from ..files import atomic_write, read_tensors
 
 FORMAT = "jova-train-state-1"
 
@@ -31,7 +31,7 @@ class TrainState:
 def save_state(path: Path, state: TrainState) -> None:
     """Write the state whole or not at all."""
     about = {"format": FORMAT, "step": str(state.step), "fingerprint": state.fingerprint}
-    with staged(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file({k: v.contiguous() for k, v in state.tensors.items()}, temporary, metadata=about)
 
 

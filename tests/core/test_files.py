@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from jova_core.config import JoVAError
-from jova_core.files import check_target, read_tensors, staged
+from jova_core.files import atomic_write, check_target, read_tensors
 
 
 def mode(path):
@@ -17,14 +17,14 @@ def mode(path):
 
 def fail(target, error):
     """Write half a file, then fail."""
-    with staged(target) as temporary:
+    with atomic_write(target) as temporary:
         temporary.write_text("half")
         raise error
 
 
 def test_a_tensor_file_has_the_mode_of_any_other_new_file(tmp_path):
     (tmp_path / "plain").write_text("x")
-    with staged(tmp_path / "a.safetensors") as temporary:
+    with atomic_write(tmp_path / "a.safetensors") as temporary:
         save_file({"x": torch.ones(2)}, temporary)
     assert mode(tmp_path / "a.safetensors") == mode(tmp_path / "plain")
 
