@@ -355,7 +355,7 @@ def decode_stream(
         count=frames,
         height=raw.video.shape[3] * ratio,
         width=raw.video.shape[4] * ratio,
-        pieces=_pictures(pipeline, raw.video, piece),
+        chunks=_pictures(pipeline, raw.video, piece),
     )
     return Decoding(frames=pictures, audio=_sound(pipeline, raw.audio, frames))
 

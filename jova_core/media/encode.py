@@ -52,8 +52,8 @@ def encode(job: EncodeJob, recipe: Recipe, target: Path) -> str:
         video = ["-vf", _filters(job, recipe), *recipe.video_args]
         output = [*recipe.container_args, *_BITEXACT, "-f", recipe.format, file_url(target)]
         pixels = (
-            memoryview(_padded(piece, height, width).numpy()).cast("B")
-            for piece in job.frames.checked()
+            memoryview(_padded(chunk, height, width).numpy()).cast("B")
+            for chunk in job.frames.checked()
         )
         status, said = feed_ffmpeg(["-v", "error", *inputs, *maps, *video, *output], pixels)
     words = said.decode("utf-8", "replace")
