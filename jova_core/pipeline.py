@@ -1,6 +1,6 @@
 """From a prompt to a clip: text, noise, solver, codecs. The one place that knows all of them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -346,10 +346,10 @@ def decode_stream(
     """Latents as sampled → their clip, `piece` video latents at a time, while it is written.
 
     The video codec looks back only, so nothing is decoded twice and memory does not grow with the
-    clip. Half of the CPU's threads are left to who takes the pictures. Raises JoVAError for
-    latents with NaN or infinity.
+    clip. Half of the CPU's threads are left to who takes the pictures. Raises JoVAError for video
+    latents with NaN or infinity; a sound with NaN stays one, so that the pictures can be saved.
     """
-    raw = _raw(pipeline, latents)
+    raw = _raw(pipeline, latents, checked=("video",))
     ratio = pipeline.config.video.spatial_ratio
     pictures = FrameStream(
         count=frames,
@@ -368,9 +368,12 @@ def decode(pipeline: JoVAPipeline, latents: AVLatents, frames: int) -> Clip:
     return Clip(frames=pictures, audio=_sound(pipeline, raw.audio, frames), latents=latents)
 
 
-def _raw(pipeline: JoVAPipeline, latents: AVLatents) -> AVLatents:
+def _raw(
+    pipeline: JoVAPipeline, latents: AVLatents, *, checked: Sequence[str] = ("video", "audio")
+) -> AVLatents:
     raw = denormalise(pipeline.config, latents)
-    for name, part in (("video", raw.video), ("audio", raw.audio)):
+    for name in checked:
+        part = getattr(raw, name)
         if not torch.isfinite(part).all():
             raise JoVAError(f"The {name} latents hold NaN or infinity; lower the guidance scale.")
     return raw

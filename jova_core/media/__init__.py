@@ -1,7 +1,8 @@
 """Reads and writes pictures, sound and video by ffmpeg, Pillow and libsndfile."""
 
 from .audio import Audio, load_audio, read_audio, read_audio_native
-from .fit import MAX_SCALE
+from .faults import audio_fault
+from .fit import MAX_SCALE, check_channels
 from .frames import FrameStream
 from .image import fit_image, read_image
 from .picture import PICTURE_SUFFIXES
@@ -21,6 +22,8 @@ __all__ = [
     "Recipe",
     "VideoInfo",
     "WrittenClip",
+    "audio_fault",
+    "check_channels",
     "fit_image",
     "load_audio",
     "load_recipe",

@@ -102,9 +102,10 @@ def _decode_ffmpeg(path: Path, max_seconds: Fraction | float | None) -> tuple[Te
         raise JoVAError(f"{path} has no sound stream; give {AUDIO_FORMATS}.")
     limit = [] if max_seconds is None else ["-t", f"{float(max_seconds):.6f}"]
     with tempfile.TemporaryDirectory(prefix="jova-") as folder:
-        wave = Path(folder) / "sound.w64"
+        wave = Path(folder) / "sound.wav"
         wanted = ["-map", f"0:{info.index}", "-af", "aresample=async=1:first_pts=0", *limit]
-        output = ["-c:a", "pcm_f32le", "-f", "w64", str(wave)]
+        # RF64 takes over where WAV ends, at 4 GiB.
+        output = ["-c:a", "pcm_f32le", "-rf64", "auto", "-f", "wav", str(wave)]
         done = run_ffmpeg(["-v", "error", *input_arguments(path), *wanted, *output])
         found = _decode_sndfile(wave, None) if wave.is_file() else None
     if done.returncode or found is None:

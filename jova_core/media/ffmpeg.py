@@ -159,5 +159,6 @@ def ffmpeg_reason(stderr: bytes) -> str:
     plain = [re.sub(r"^(\[[^\]]*\]\s*)+", "", line).rstrip(".") for line in lines]
     exact = [line for line in plain if line and not _VAGUE.search(line)]
     telling = [line for line in exact if _TELLING.search(line)]
-    vague = [line for line in plain if "Invalid data found" in line or "rror" in line]
-    return (telling or vague[::-1] or exact or ["no reason given"])[0]
+    vague = [re.sub(r"^Error opening input[^:]*: ", "", line) for line in plain if "rror" in line]
+    reason = (telling or vague[:1] or exact or ["no reason given"])[0]
+    return re.sub(r"Format not on whitelist .*", "a format that is not read", reason)

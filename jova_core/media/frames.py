@@ -25,7 +25,7 @@ class FrameStream:
         return FrameStream(count=count, height=height, width=width, chunks=[frames])
 
     def checked(self) -> Iterator[Tensor]:
-        """The chunks on the CPU. Raises JoVAError for one of another form or if frames are missing."""
+        """The chunks on the CPU. Raises JoVAError for one of another form or a wrong count."""
         arrived = 0
         for chunk in self.chunks:
             shape = (len(chunk), self.height, self.width, 3)

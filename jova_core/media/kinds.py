@@ -56,10 +56,7 @@ _SIGNS: tuple[tuple[bytes, FileKind], ...] = (
     (rb"#\?(RADIANCE|RGBE)", _other("a Radiance HDR picture")),
     (rb"SDPX|XPDS", _other("a DPX picture")),
     (rb"gimp xcf", _other("a GIMP picture")),
-    (
-        rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*(<!DOCTYPE svg.*?>\s*)?<svg",
-        _other("an SVG drawing"),
-    ),
+    (rb"\s*(<[?!][^<]*>\s*)*<svg", _other("an SVG drawing")),
     (rb"%PDF", _other("a PDF document")),
     (rb"%!PS|\xc5\xd0\xd3\xc6", _other("a PostScript document")),
     (rb"\x00\x05\x16\x07", _other("a macOS side file (._*)", "use the file without ._")),

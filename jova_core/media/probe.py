@@ -13,6 +13,7 @@ from .colour import Colour
 from .describe import StreamText, picture_text, stream_texts
 from .ffmpeg import ffmpeg_reason, input_arguments, run_ffmpeg
 from .kinds import FileKind, file_kind
+from .tags import read_tags
 
 _MEDIA = "a video or sound file (.mp4, .mkv, .webm, .mov, .wav, .flac, .mp3, ...)"
 # Half of what lies between a whole rate and its NTSC neighbour.
@@ -47,11 +48,11 @@ class VideoInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class AudioInfo:
-    """The audio stream that players choose: Hz, channels, seconds to its end on the file's clock."""
+    """The audio stream that players choose; `seconds` end where it ends on the file's clock."""
 
     index: int  # of the stream in the file
     codec: str
-    sample_rate: int
+    sample_rate: int  # Hz
     layout: tuple[str, ...]  # FL, FR, ...: the loudspeaker of each channel, "" where unknown
     seconds: Fraction
 
@@ -101,7 +102,7 @@ def probe(path: str | Path) -> MediaInfo:
         path=path,
         video=None if video is None else _video_info(video, packets[video.index]),
         audio=None if audio is None else _audio_info(audio, packets[audio.index]),
-        tags=_read_tags(path),
+        tags=read_tags(path),
     )
     if found.video is None and found.audio is None:
         silent = described and all(stream.kind == "Audio" for stream in described)
@@ -238,20 +239,3 @@ def _layout(stream: StreamText, packets: _Packets) -> str:
     named = packets.fields.get("channel_layout_name", "")
     described = re.search(r" Hz, ([^,]+)", stream.line)
     return named or (described[1] if described else "mono")
-
-
-def _read_tags(path: Path) -> dict[str, str]:
-    """Return the container's text tags (title, workflow, ...)."""
-    done = run_ffmpeg([*input_arguments(path), "-fflags", "+bitexact", "-f", "ffmetadata", "-"])
-    text = done.stdout.decode("utf-8", "replace")
-    tags = {}
-    # A backslash escapes the character after it, line ends included; "[" starts a chapter.
-    for entry in re.findall(r"(?:[^\\\n]|\\.)+", text.removeprefix(";FFMETADATA1"), re.DOTALL):
-        pair = re.match(r"((?:[^\\=]|\\.)*)=(.*)", entry, re.DOTALL)
-        if entry.startswith("["):
-            break
-        if pair:
-            key, value = (re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL) for part in pair.groups())
-            # Matroska and WebM write names in capitals, MP4 as given.
-            tags[key.lower()] = value
-    return tags

@@ -22,11 +22,13 @@ from ..media import (
     PICTURE_SUFFIXES,
     MediaInfo,
     VideoInfo,
+    audio_fault,
     fit_image,
+    load_audio,
     probe,
-    read_audio,
     read_image,
     read_video,
+    resample,
 )
 from ..mouth.landmarks import LipDetector, find_landmarker, sampled_frames
 from ..mouth.masks import by_latent, latent_mask
@@ -156,12 +158,15 @@ class ClipEncoder:
         Raises RejectedError with the reason.
         """
         notes: list[str] = []
+        if entry.problem:
+            raise RejectedError(entry.problem)
         if not (entry.video_caption or entry.audio_caption or entry.transcript):
             raise RejectedError("it has no caption")
         try:
             info = probe(entry.video)
+            notes += info.notes
             frames = self._frames(entry, info.video, notes)
-            sound = self._sound(entry, info, len(frames))
+            sound = self._sound(entry, info, len(frames), notes)
             mouth = self._mouth(entry, frames, notes)
         except JoVAError as error:
             raise RejectedError(str(error)) from error
@@ -192,18 +197,23 @@ class ClipEncoder:
             notes.append(f"the first {used:.2f} s of {there:.2f} s are used")
         return frames
 
-    def _sound(self, entry: Entry, info: MediaInfo, frames: int) -> Tensor:
+    def _sound(self, entry: Entry, info: MediaInfo, frames: int, notes: list[str]) -> Tensor:
         if entry.audio is None and info.audio is None:
             raise RejectedError("it has no sound")
-        sound = read_audio(entry.audio or entry.video, self.line.sample_rate)
+        # No more than the clip lasts: the rest of a long recording would only fill memory.
+        wanted = self.line.seconds(frames) + 1
+        audio = load_audio(entry.audio or entry.video, max_seconds=wanted)
+        notes += [f"of its sound: {remark}" for remark in audio.notes]
+        sound = resample(audio.mono, audio.sample_rate, self.line.sample_rate)
         samples = self.line.audio_samples(frames)
         sound = torch.nn.functional.pad(sound[:samples], (0, max(0, samples - len(sound))))
-        if float(sound.square().mean().sqrt()) < self.rules.silence:
-            raise RejectedError("its sound is silent")
+        fault = audio_fault(sound, silence=self.rules.silence)
+        if fault is not None:
+            raise RejectedError(f"its sound is {fault.words}")
         return sound
 
     def _mouth(self, entry: Entry, frames: Tensor, notes: list[str]) -> Tensor:
-        """Mask [T, h, w], from the entry's own film or picture, or from the face that is found."""
+        """Mask [T, h, w], from the entry's own video or picture, or from the face that is found."""
         if entry.mouth is not None:
             return _drawn_mask(entry.mouth, self.config, len(frames))
         every = self.rules.look_every
@@ -221,11 +231,12 @@ def _drawn_mask(path: Path, config: JoVAConfig, frames: int) -> Tensor:
     """White where the mouth is → mask [T, h, w] of every latent that touches it."""
     height, width = config.video.height, config.video.width
     if path.suffix.lower() in PICTURE_SUFFIXES:
-        film = fit_image(read_image(path), height, width).expand(frames, -1, -1, -1)
+        drawn = fit_image(read_image(path), height, width).expand(frames, -1, -1, -1)
     else:
-        film = read_video(path, fps=config.video.fps, max_frames=frames, height=height, width=width)
-        film = torch.cat([film, film[-1:].expand(frames - len(film), -1, -1, -1)])
-    white = (film.float().mean(dim=-1) > 127).float()
+        size = {"height": height, "width": width}
+        drawn = read_video(path, fps=config.video.fps, max_frames=frames, **size)
+        drawn = torch.cat([drawn, drawn[-1:].expand(frames - len(drawn), -1, -1, -1)])
+    white = (drawn.float().mean(dim=-1) > 127).float()
     cells = torch.nn.functional.max_pool2d(white[:, None], config.video.spatial_ratio)[:, 0]
     return by_latent(cells.bool(), config.video.temporal_ratio)
 
@@ -244,6 +255,9 @@ def _encode_batch(
                 made, frames, notes = encoder.encode(entry)
             except RejectedError as reason:
                 outcomes.append(Outcome(**about, reason=str(reason)))
+            except Exception as error:  # one clip never ends the run, whatever is wrong with it
+                reason = f"it cannot be encoded ({type(error).__name__}: {error})"
+                outcomes.append(Outcome(**about, reason=reason))
             else:
                 tensors |= {f"{key}.{name}": value for name, value in made.items()}
                 clip = TrainingClip(

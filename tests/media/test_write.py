@@ -170,11 +170,7 @@ def refused(folder, match, *, name="clip.mp4", frames=None, audio=None, **option
 
 
 def test_bad_streams_are_named(tmp_path):
-    nan = torch.zeros(5000)
-    nan[7] = float("nan")
     pixels = torch.zeros(2, 8, 8, 3)
-    refused(tmp_path, "audio stream holds NaN", audio=nan)
-    refused(tmp_path, "audio stream holds NaN", audio=nan / 0)
     refused(tmp_path, "video stream holds NaN", frames=pixels / 0)
     refused(tmp_path, "must be uint8", frames=pixels)
     refused(tmp_path, "must be uint8", frames=picture()[0])
