@@ -1,6 +1,6 @@
 """From a prompt to a clip: text, noise, solver, codecs. The one place that knows all of them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -349,7 +349,7 @@ def decode_stream(
     clip. Half of the CPU's threads are left to who takes the pictures. Raises JoVAError for video
     latents with NaN or infinity; a sound with NaN stays one, so that the pictures can be saved.
     """
-    raw = _raw(pipeline, latents, checked=("video",))
+    raw = _raw(pipeline, latents, "video")
     ratio = pipeline.config.video.spatial_ratio
     pictures = FrameStream(
         count=frames,
@@ -362,19 +362,16 @@ def decode_stream(
 
 def decode(pipeline: JoVAPipeline, latents: AVLatents, frames: int) -> Clip:
     """Latents as sampled → a clip whose sound lasts exactly as long as its `frames` pictures."""
-    raw = _raw(pipeline, latents)
+    raw = _raw(pipeline, latents, "video", "audio")
     with torch.inference_mode():
         pictures = to_frames(pipeline.codecs.video.decode(raw.video))
     return Clip(frames=pictures, audio=_sound(pipeline, raw.audio, frames), latents=latents)
 
 
-def _raw(
-    pipeline: JoVAPipeline, latents: AVLatents, *, checked: Sequence[str] = ("video", "audio")
-) -> AVLatents:
+def _raw(pipeline: JoVAPipeline, latents: AVLatents, *checked: str) -> AVLatents:
     raw = denormalise(pipeline.config, latents)
     for name in checked:
-        part = getattr(raw, name)
-        if not torch.isfinite(part).all():
+        if not torch.isfinite(getattr(raw, name)).all():
             raise JoVAError(f"The {name} latents hold NaN or infinity; lower the guidance scale.")
     return raw
 

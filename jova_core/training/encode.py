@@ -220,7 +220,9 @@ class ClipEncoder:
         track = self.detector.detect(frames, every=every)
         share = float(track.measured.sum()) / len(sampled_frames(len(frames), every))
         if share < self.rules.min_face_share:
-            raise RejectedError(f"a face was found in {share:.0%} of the frames")
+            raise RejectedError(
+                f"a face was found in {share:.0%} of the frames. {track.note}".rstrip(". ")
+            )
         if not track.found.all():
             notes.append(f"no mouth in {int((~track.found).sum())} of {len(frames)} frames")
         height, width = self.config.video.height, self.config.video.width
