@@ -14,7 +14,7 @@ from torch import Tensor
 from ..config import JoVAError
 from ..files import existing_file
 from .channels import mix_to_mono
-from .ffmpeg import ffmpeg_reason, input_arguments, run_ffmpeg
+from .ffmpeg import clock_arguments, ffmpeg_reason, input_arguments, run_ffmpeg
 from .probe import probe
 from .resample import resample
 
@@ -97,7 +97,8 @@ def _decode_sndfile(path: Path, max_seconds: Fraction | float | None) -> tuple[T
 
 def _decode_ffmpeg(path: Path, max_seconds: Fraction | float | None) -> tuple[Tensor, int]:
     """Decode the default audio stream by ffmpeg; a late start becomes silence, to stay in sync."""
-    info = probe(path).audio
+    found = probe(path)
+    info, other = found.audio, found.video and found.video.index
     if info is None:
         raise JoVAError(f"{path} has no sound stream; give {AUDIO_FORMATS}.")
     limit = [] if max_seconds is None else ["-t", f"{float(max_seconds):.6f}"]
@@ -106,9 +107,10 @@ def _decode_ffmpeg(path: Path, max_seconds: Fraction | float | None) -> tuple[Te
         wanted = ["-map", f"0:{info.index}", "-af", "aresample=async=1:first_pts=0", *limit]
         # RF64 takes over where WAV ends, at 4 GiB.
         output = ["-c:a", "pcm_f32le", "-rf64", "auto", "-f", "wav", str(wave)]
-        done = run_ffmpeg(["-v", "error", *input_arguments(path), *wanted, *output])
-        found = _decode_sndfile(wave, None) if wave.is_file() else None
-    if done.returncode or found is None:
+        clock = clock_arguments(other)
+        done = run_ffmpeg(["-v", "error", *input_arguments(path), *wanted, *output, *clock])
+        samples = _decode_sndfile(wave, None) if wave.is_file() else None
+    if done.returncode or samples is None:
         reason = ffmpeg_reason(done.stderr)
         raise JoVAError(f"The sound of {path} cannot be decoded ({reason}); give {AUDIO_FORMATS}.")
-    return found
+    return samples

@@ -150,6 +150,17 @@ def input_arguments(path: Path) -> list[str]:
     return [*guards, "-i", file_url(path)]
 
 
+def clock_arguments(other: int | None) -> list[str]:
+    """A second output that takes one packet of stream `other`, where a file has one.
+
+    ffmpeg sets time zero to the start of the streams in use: a transport stream's sound that starts
+    after the pictures would come too early without them.
+    """
+    if other is None:
+        return []
+    return ["-map", f"0:{other}", "-c", "copy", "-frames", "1", "-f", "null", "-"]
+
+
 def ffmpeg_reason(stderr: bytes) -> str:
     """Return the line of ffmpeg's error output that says most, without its address prefix.
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..config import JoVAError
 from ..files import existing_file
-from .ffmpeg import FFmpegError, drain_ffmpeg, ffmpeg_reason, input_arguments
+from .ffmpeg import FFmpegError, clock_arguments, drain_ffmpeg, ffmpeg_reason, input_arguments
 from .frames import FrameStream
 from .probe import VideoInfo, probe
 
@@ -42,7 +42,7 @@ def read_video(
     """
     if fps <= 0 or max_frames < 1:
         raise JoVAError(f"Asked for {max_frames} frames at {fps} frames/s; both must be above 0.")
-    path, info = _opened(path)
+    path, info, other = _opened(path)
     size = (info.height, info.width) if height is None or width is None else (height, width)
     # One more than the length gives, because times are rounded.
     room = min(max_frames, math.ceil(info.seconds * fps) + 1)
@@ -55,7 +55,7 @@ def read_video(
 
     filters = ",".join(_filters(info, Fraction(fps), size))
     wanted = ["-vf", filters, "-frames:v", str(max_frames)]
-    filled = sum(_decode(path, info, wanted, buffers()))
+    filled = sum(_decode(path, info, other, wanted, buffers()))
     count = filled // (size[0] * size[1] * 3)
     if not count:
         raise JoVAError(f"The video of {path} holds no picture; give {VIDEO_FORMATS}.")
@@ -67,7 +67,7 @@ def stream_video(path: str | Path, *, frames: int) -> FrameStream:
 
     The last one is held where the video ends before. Raises JoVAError, at once or when taken.
     """
-    path, info = _opened(path)
+    path, info, other = _opened(path)
     size = (info.height, info.width)
     chunk = max(1, _CHUNK_BYTES // (3 * size[0] * size[1]))
 
@@ -83,18 +83,19 @@ def stream_video(path: str | Path, *, frames: int) -> FrameStream:
 
         filters = [*_filters(info, info.fps, size), "tpad=stop_mode=clone:stop=-1"]
         wanted = ["-vf", ",".join(filters), "-frames:v", str(frames)]
-        for filled in _decode(path, info, wanted, buffers()):
+        for filled in _decode(path, info, other, wanted, buffers()):
             yield buffer[: filled // (size[0] * size[1] * 3)]
 
     return FrameStream(count=frames, height=size[0], width=size[1], chunks=chunks())
 
 
-def _opened(path: str | Path) -> tuple[Path, VideoInfo]:
+def _opened(path: str | Path) -> tuple[Path, VideoInfo, int | None]:
+    """The path, its video stream and the number of its audio stream."""
     path = existing_file(path, "video", VIDEO_FORMATS)
-    info = probe(path).video
-    if info is None:
+    found = probe(path)
+    if found.video is None:
         raise JoVAError(f"{path} has no video stream; give {VIDEO_FORMATS}.")
-    return path, info
+    return path, found.video, found.audio and found.audio.index
 
 
 def _room(count: int, size: tuple[int, int], path: Path) -> Tensor:
@@ -110,12 +111,17 @@ def _room(count: int, size: tuple[int, int], path: Path) -> Tensor:
 
 
 def _decode(
-    path: Path, info: VideoInfo, wanted: list[str], buffers: Iterator[memoryview]
+    path: Path,
+    info: VideoInfo,
+    other: int | None,
+    wanted: list[str],
+    buffers: Iterator[memoryview],
 ) -> Iterator[int]:
     """Fill `buffers` with RGB frames; yields the bytes of each."""
     decoder = [] if info.decoder is None else ["-c:v", info.decoder]
     arguments = ["-v", "error", *decoder, *input_arguments(path), "-map", f"0:{info.index}"]
     output = ["-fps_mode", "passthrough", "-pix_fmt", "rgb24", "-f", "rawvideo", "-"]
+    output += clock_arguments(other)
     try:
         yield from drain_ffmpeg([*arguments, *wanted, *output], buffers)
     except FFmpegError as error:
