@@ -1,6 +1,7 @@
 """Text files as people have them: with or without a byte order mark, UTF-16, or Windows' own."""
 
 import codecs
+import re
 from pathlib import Path
 
 from ..config import JoVAError
@@ -16,6 +17,8 @@ _MARKS = (
 )
 # What Windows wrote before UTF-8: without a mark nothing else is as likely.
 _LEGACY = "cp1252"
+# Control characters other than tab, line ends and page breaks: a binary file.
+_NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f]")
 
 
 def read_text(path: str | Path, kind: str, allowed: str) -> str:
@@ -34,7 +37,7 @@ def read_text(path: str | Path, kind: str, allowed: str) -> str:
         raise JoVAError(
             f"The {kind} file {path} cannot be read ({reason}); save it as UTF-8 text."
         ) from error
-    if "\0" in text:
+    if _NO_TEXT.search(text):
         raise JoVAError(f"The {kind} file {path} is no text file; give the path of {allowed}.")
     return text
 
