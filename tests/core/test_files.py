@@ -93,10 +93,15 @@ def claim(folder):
     return path
 
 
-def test_a_name_is_given_back_when_nothing_was_written(tmp_path):
-    with pytest.raises(ZeroDivisionError), claimed_name(tmp_path, "a_", ".mp4", 7) as path:
+def fail_in(claim):
+    with claim as path:
         assert path.name == "a_00007_.mp4"
         raise ZeroDivisionError
+
+
+def test_a_name_is_given_back_when_nothing_was_written(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        fail_in(claimed_name(tmp_path, "a_", ".mp4", 7))
     assert not list(tmp_path.iterdir())
     with pytest.raises(JoVAError, match="could not be written"):
         claim(tmp_path / "gone")
