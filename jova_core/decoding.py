@@ -59,31 +59,27 @@ def decode_stream(
 
     The video codec looks back only, so nothing is decoded twice and memory does not grow with the
     clip. Half of the CPU's threads are left to the reader of the frames. Raises JoVAError for
-    latents with NaN or infinity.
+    video latents with NaN or infinity; audio with NaN stays so, and the pictures can be saved.
     """
-    raw = raw_latents(pipeline, latents)
+    check_finite(AVLatents(video=latents.video))
+    raw = denormalise(pipeline.config, latents)
     ratio = pipeline.config.video.spatial_ratio
     video = FrameStream(
         count=frames,
         height=raw.video.shape[3] * ratio,
         width=raw.video.shape[4] * ratio,
-        pieces=_decode_video(pipeline, raw.video, chunk),
+        chunks=_decode_video(pipeline, raw.video, chunk),
     )
     return Decoding(frames=video, audio=_decode_audio(pipeline, raw.audio, frames))
 
 
 def decode(pipeline: JoVAPipeline, latents: AVLatents, frames: int) -> Clip:
     """Latents as sampled → a clip whose audio lasts exactly as long as its `frames` pictures."""
-    raw = raw_latents(pipeline, latents)
+    check_finite(latents)
+    raw = denormalise(pipeline.config, latents)
     with torch.inference_mode():
         pictures = to_frames(pipeline.codecs.video.decode(raw.video))
     return Clip(frames=pictures, audio=_decode_audio(pipeline, raw.audio, frames), latents=latents)
-
-
-def raw_latents(pipeline: JoVAPipeline, latents: AVLatents) -> AVLatents:
-    """Latents as codecs take them. Raises JoVAError where they hold NaN or infinity."""
-    check_finite(latents)
-    return denormalise(pipeline.config, latents)
 
 
 def check_finite(latents: AVLatents) -> None:

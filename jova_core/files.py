@@ -123,6 +123,32 @@ def write_problem(target: Path, code: int | None, reason: str) -> JoVAError:
 
 
 @contextmanager
+def claimed_name(folder: Path, stem: str, suffix: str, first: int = 1) -> Iterator[Path]:
+    """Yield a file of `folder` that this call made: stem, the next free number (00001_), suffix.
+
+    Two writers at the same time, in whatever process, get two names. The file is empty until it is
+    replaced; if the block fails it is removed. Raises JoVAError.
+    """
+    number, target = first, folder / f"{stem}{first:05}_{suffix}"
+    try:
+        while True:
+            with suppress(FileExistsError):
+                os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+                break
+            number += 1
+            target = folder / f"{stem}{number:05}_{suffix}"
+    except OSError as error:
+        raise write_problem(target, error.errno, error.strerror or str(error)) from error
+    try:
+        yield target
+    except BaseException:
+        with suppress(OSError):
+            if not target.stat().st_size:
+                target.unlink()
+        raise
+
+
+@contextmanager
 def atomic_write(target: Path) -> Iterator[Path]:
     """Yield a temporary file beside `target`; move it there on success, remove it on any failure.
 

@@ -51,7 +51,7 @@ def test_nothing_of_the_caller_changes(pipeline):
     latents, frames = bench_decode.random_latents(pipeline, 1.0)
     threads, settings = torch.get_num_threads(), torch.backends.mkldnn.matmul
     before = settings.fp32_precision
-    for _ in decode_stream(pipeline, latents, frames).frames.pieces:
+    for _ in decode_stream(pipeline, latents, frames).frames.chunks:
         assert torch.get_num_threads() == threads
         assert settings.fp32_precision == before
         assert not torch.is_inference_mode_enabled()

@@ -6,7 +6,6 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from ..decoding import Decoding, decode_stream
@@ -17,12 +16,16 @@ from ..kernels import fast_fp32
 from ..media import (
     MAX_SCALE,
     PICTURE_SUFFIXES,
+    VideoInfo,
+    audio_fault,
+    check_channels,
     fit_image,
+    load_audio,
     probe,
-    read_audio,
-    read_audio_native,
     read_image,
     read_video,
+    resample,
+    stream_video,
     write_clip,
 )
 from ..mini import load_pipeline
@@ -35,7 +38,8 @@ from .console import Bar, note, result
 from .sampling_options import add_sampling_options, sampling_options
 
 DEFAULT_SECONDS = 2.0
-SILENCE = 1e-3  # RMS below -60 dBFS
+# Files that are read, which the output must not replace.
+_INPUTS = ("image", "audio", "video", "checkpoint", "codecs", "lora")
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -49,7 +53,7 @@ def add_options(parser: ArgumentParser) -> None:
     add("--transcript", help="the words that are spoken")
     add("--image", type=Path, help="portrait that starts to speak: the first frame")
     add("--audio", type=Path, help="speech to act to; it is kept in the file as it is")
-    add("--video", type=Path, help="silent film to give a voice")
+    add("--video", type=Path, help="silent video to give a voice")
     add("--seconds", type=float, help="length; by default what the words need")
     add("--seed", type=int, default=defaults.seed, help="same seed, same clip (default 0)")
     add("--steps", type=int, default=defaults.steps, help=f"default {defaults.steps}")
@@ -84,12 +88,14 @@ def run(options: Namespace) -> None:
     unknown = describe_unknown(prompt, pipeline.vocabulary)
     if unknown:
         note(unknown)
-    given, frames = _read_given(options, pipeline, prompt)
-    prompt = replace(prompt, transcript="") if given.silent else prompt
+    material, frames = _read_given(options, pipeline, prompt)
+    prompt = replace(prompt, transcript="") if material.silent else prompt
     with Bar("generate", "step") as progress, fast_fp32():
-        latents = sample(pipeline, prompt, frames, settings, given=given.given, progress=progress)
-    made = decode_stream(pipeline, latents, frames)
-    _write(options, pipeline, prompt, settings, made=made, material=given)
+        latents = sample(
+            pipeline, prompt, frames, settings, given=material.given, progress=progress
+        )
+    decoded = decode_stream(pipeline, latents, frames)
+    _write(options, pipeline, prompt, settings, decoded=decoded, material=material)
 
 
 class _Material:
@@ -97,8 +103,8 @@ class _Material:
 
     def __init__(self) -> None:
         self.given = Given()
-        self.sound: tuple[Tensor, int] | None = None
-        self.film: Tensor | None = None
+        self.audio: tuple[Tensor, int] | None = None
+        self.video: VideoInfo | None = None
         self.silent = False
 
 
@@ -127,6 +133,13 @@ def _check_output(options: Namespace) -> None:
                 f"{target} is a picture, so --{name} makes no sense; leave it away or write a .mp4."
             )
     check_target(target)
+    for name in _INPUTS:
+        path = getattr(options, name)
+        if path is not None and path.exists() and target.exists() and path.samefile(target):
+            raise JoVAError(
+                f"The output {target} is also the file of --{name}, which it would replace; give "
+                "another name."
+            )
     if not 1 <= options.scale <= MAX_SCALE:
         raise JoVAError(f"--scale is {options.scale}; give a whole number from 1 to {MAX_SCALE}.")
 
@@ -142,17 +155,12 @@ def _read_given(
     if options.image is not None:
         image = fit_image(read_image(options.image), spec.height, spec.width)
     if options.audio is not None:
-        material.sound = read_audio_native(options.audio)
-        audio = read_audio(options.audio, line.sample_rate)
+        audio = _read_audio(options.audio, line, material)
         there = min(Fraction(len(audio), line.sample_rate), line.max_seconds)
         frames = frames or line.covering_frames(there)
-        if float(audio.square().mean().sqrt()) < SILENCE:
-            note("The given sound is silent, so nothing is said and the mouth stays closed.")
-            material.silent = True
     if options.video is not None:
-        material.film = _read_film(options.video, line, frames)
-        frames = len(material.film)
-        video = torch.stack([fit_image(f, spec.height, spec.width) for f in material.film])
+        video = _read_video(options.video, pipeline, frames, material)
+        frames = len(video)
     material.given = Given(image=image, audio=audio, video=video)
     frames = frames or _needed_frames(options, line, prompt)
     too_long = describe_length(prompt, float(line.seconds(frames)))
@@ -161,15 +169,38 @@ def _read_given(
     return material, frames
 
 
-def _read_film(path: Path, line: Timeline, frames: int | None) -> Tensor:
+def _read_audio(path: Path, line: Timeline, material: _Material) -> Tensor:
+    """The sound as one channel at the model's rate; says what is wrong with it."""
+    found = load_audio(path)
+    check_channels(len(found.samples))
+    material.audio = (found.samples, found.sample_rate)
+    for remark in found.notes:
+        note(f"The given sound: {remark}.")
+    audio = resample(found.mono, found.sample_rate, line.sample_rate)
+    fault = audio_fault(audio)
+    if fault is not None:
+        material.silent = not fault.heard
+        then = ", so nothing is said and the mouth stays closed" if material.silent else ""
+        note(f"The given sound is {fault.words}{then}.")
+    return audio
+
+
+def _read_video(
+    path: Path, pipeline: JoVAPipeline, frames: int | None, material: _Material
+) -> Tensor:
     """As many frames as fill whole latents, at most `frames`; says what is left out or missing."""
+    line, spec = pipeline.timeline, pipeline.config.video
     limit = frames or clip_frames(line, line.max_seconds)
-    film = read_video(path, fps=line.fps, max_frames=limit)
-    film = film[: line.whole_frames(len(film))]
-    there, used = float(probe(path).video.seconds), float(line.seconds(len(film)))
-    if len(film) < (frames or 0) or (frames is None and there - used > 1 / line.fps):
+    size = {"height": spec.height, "width": spec.width}
+    video = read_video(path, fps=line.fps, max_frames=limit, **size)
+    video = video[: line.whole_frames(len(video))]
+    info = material.video = probe(path).video
+    for remark in info.notes:
+        note(f"The given video was {remark}.")
+    there, used = float(info.seconds), float(line.seconds(len(video)))
+    if len(video) < (frames or 0) or (frames is None and there - used > 1 / line.fps):
         note(f"The given video lasts {there:.2f} s; the clip gets {used:.2f} s.")
-    return film
+    return video
 
 
 def _needed_frames(options: Namespace, line: Timeline, prompt: Prompt) -> int:
@@ -193,21 +224,23 @@ def _write(
     prompt: Prompt,
     settings: SampleSettings,
     *,
-    made: Decoding,
+    decoded: Decoding,
     material: _Material,
 ) -> None:
     line = pipeline.timeline
-    frames, scale = (made.frames, options.scale)
-    if material.film is not None:
-        frames, scale = material.film, 1
-    sound, rate = made.audio, line.sample_rate
-    if material.sound is not None:
-        sound, rate = material.sound
+    frames, fps, scale = decoded.frames, line.fps, options.scale
+    audio, rate = material.audio or (decoded.audio, line.sample_rate)
+    if material.video is not None:
+        # The user's own pictures, at their own rate and size.
+        fps, scale = material.video.fps, 1
+        seconds = line.seconds(frames.count)
+        frames = stream_video(options.video, frames=max(1, int(seconds * fps)))
+        audio = audio[..., : round(frames.count / fps * rate)]
     written = write_clip(
         options.output,
         frames,
-        None if _is_image(options) else sound,
-        fps=line.fps,
+        None if _is_image(options) else audio,
+        fps=fps,
         sample_rate=rate,
         scale=scale,
         metadata={

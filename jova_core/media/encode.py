@@ -1,9 +1,8 @@
-"""One ffmpeg call that turns raw frames and sound into a container, by a recipe.
+"""One ffmpeg call that turns raw frames and audio into a container, by a recipe.
 
-F frames, H height, W width, C sound channels, N samples.
+F frames, H height, W width, C audio channels, N samples.
 """
 
-import io
 import tempfile
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,10 +13,13 @@ from torch import Tensor
 
 from .ffmpeg import feed_ffmpeg, file_url
 from .frames import FrameStream
+from .layouts import layout_arguments
 from .recipes import Recipe
+from .tags import tag_arguments
 
 # No library version or date in the file: the same input gives the same bytes.
 _BITEXACT = ["-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact"]
+_BLOCK = 1 << 20  # samples written at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,25 +40,24 @@ def encode(job: EncodeJob, recipe: Recipe, target: Path) -> str:
     size = f"{width}x{height}"
     raw = ["-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", size]
     with tempfile.TemporaryDirectory(prefix="jova-") as folder:
-        tag_file = Path(folder) / "tags.txt"
-        text = _tag_file_text(job.tags)
-        tag_file.write_text(text, encoding="utf-8", errors="replace", newline="\n")
-        inputs = [*raw, "-framerate", str(job.fps), "-i", "pipe:0"]
-        inputs += ["-f", "ffmetadata", "-i", str(tag_file)]
-        maps = ["-map", "0:v", "-map_metadata", "1"]
+        tag_inputs, tag_outputs = tag_arguments(job.tags, Path(folder), index=1)
+        inputs = [*raw, "-framerate", str(job.fps), "-i", "pipe:0", *tag_inputs]
+        outputs = ["-map", "0:v", *tag_outputs]
         if job.audio is not None:
-            wav = Path(folder) / "sound.wav"
-            wav.write_bytes(_wav_bytes(job.audio, job.sample_rate))
-            inputs += ["-i", str(wav)]
-            maps += ["-map", "2:a", *recipe.audio_args]
+            samples = Path(folder) / "audio.f32"
+            _write_samples(samples, job.audio)
+            layout, more = layout_arguments(recipe.audio_args[1], job.audio, job.sample_rate)
+            form = ["-f", "f32le", "-ar", str(job.sample_rate), "-ch_layout", layout]
+            inputs += [*form, "-i", str(samples)]
+            outputs += ["-map", "2:a", *recipe.audio_args, *more]
         video = ["-vf", _filters(job, recipe), *recipe.video_args]
-        output = [*recipe.container_args, *_BITEXACT, "-f", recipe.format, file_url(target)]
+        target_args = [*recipe.container_args, *_BITEXACT, "-f", recipe.format, file_url(target)]
         pixels = (
-            memoryview(_padded(piece, height, width).numpy()).cast("B")
-            for piece in job.frames.checked()
+            memoryview(_padded(chunk, height, width).numpy()).cast("B")
+            for chunk in job.frames.checked()
         )
-        status, said = feed_ffmpeg(["-v", "error", *inputs, *maps, *video, *output], pixels)
-    words = said.decode("utf-8", "replace")
+        status, log = feed_ffmpeg(["-v", "error", *inputs, *outputs, *video, *target_args], pixels)
+    words = log.decode("utf-8", "replace")
     # Some versions end a full disk with exit status 0.
     failed = status != 0 or "No space left" in words
     return (words.strip() or f"exit status {status}") if failed else ""
@@ -98,17 +99,8 @@ def _filters(job: EncodeJob, recipe: Recipe) -> str:
     return ",".join(chain)
 
 
-def _wav_bytes(audio: Tensor, sample_rate: int) -> bytes:
-    """Return `audio` [C, N] as float WAV, in memory so that disk errors keep their cause."""
-    import soundfile
-
-    buffer = io.BytesIO()
-    soundfile.write(buffer, audio.T.numpy(), sample_rate, format="WAV", subtype="FLOAT")
-    return buffer.getvalue()
-
-
-def _tag_file_text(tags: dict[str, str]) -> str:
-    """Return ffmpeg's metadata file: a backslash before each of = ; # \\ and line end."""
-    escapes = str.maketrans({sign: f"\\{sign}" for sign in "=;#\\\r\n"})
-    lines = [f"{key.translate(escapes)}={value.translate(escapes)}" for key, value in tags.items()]
-    return "\n".join([";FFMETADATA1", *lines, ""])
+def _write_samples(path: Path, audio: Tensor) -> None:
+    """Write `audio` [C, N] as interleaved little-endian floats, some at a time."""
+    with path.open("wb") as file:
+        for block in audio.split(_BLOCK, dim=1):
+            file.write(block.T.contiguous().numpy().astype("<f4", copy=False).tobytes())

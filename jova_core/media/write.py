@@ -16,7 +16,7 @@ from ..errors import JoVAError
 from ..files import atomic_write, write_problem
 from .encode import EncodeJob, encode
 from .ffmpeg import ffmpeg_reason
-from .fit import check_audio, check_clip, fit_length
+from .fit import check_audio, check_clip, fit_length, note_faults
 from .frames import FrameStream
 from .picture import PICTURE_SUFFIXES, save_picture
 from .probe import probe
@@ -62,7 +62,7 @@ def write_clip(
 ) -> WrittenClip:
     """Write uint8 `frames` [F, H, W, 3] with `audio` float [N] or [C, N] or None to `path`.
 
-    Frames may come as a stream, whose pieces are made while earlier ones are encoded; the sound of
+    Frames may come as a stream, whose chunks are made while earlier ones are encoded; the sound of
     a minute is smaller than one of its pictures is at full size, so it is always whole.
     Sound is cut, or padded with silence, at its end to round(F / fps * sample_rate) samples; what
     goes beyond +-1 is clipped and noted. `scale` enlarges by a whole factor. `metadata` values
@@ -90,6 +90,7 @@ def write_clip(
         if audio is not None:
             samples = round(frames.count / fps * sample_rate)
             audio = fit_length(audio, samples, sample_rate, notes)
+            note_faults(audio, notes)
         job = EncodeJob(
             frames=frames, audio=audio, fps=fps, sample_rate=sample_rate, scale=scale, tags=tags
         )

@@ -4,7 +4,7 @@ Legend: F frames, K faces, H and W pixels.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +27,13 @@ class MouthTracks:
     boxes: Tensor  # float32 [F, K, 4], NaN where unknown
     found: Tensor  # bool [F, K]: measured, or interpolated over a short gap
     measured: Tensor  # bool [F, K]: the detector saw the face in this very frame
+    note: str = ""  # why nothing is measured, or how small a face was looked for
 
     def summary(self) -> str:
         """One sentence: how many faces, in how many frames measured, bridged and missing."""
         count = len(self.found)
         if not self.found.any():
-            return f"No face was found in {count} frames."
+            return " ".join([f"No face was found in {count} frames.", self.note]).rstrip()
         rows = []
         for k in range(self.found.shape[1]):
             measured, found = int(self.measured[:, k].sum()), int(self.found[:, k].sum())
@@ -65,14 +66,11 @@ def detect_mouths(
     check_frames(frames, every)
     count = len(frames)
     sampled = sampled_frames(count, every)
-    seen = {}
     with LipDetector(model_path, faces=faces) as detector:
-        for done, i in enumerate(sampled, 1):
-            seen[i] = detector.measure(frames[i])
-            if progress:
-                progress(done, len(sampled))
+        looks = detector.look(frames, sampled, progress=progress)
     gap = max(max_gap, every - 1)
-    return place([lip_track(rows, max_gap=gap) for rows in follow(seen, count)], count, faces)
+    tracks = [lip_track(rows, max_gap=gap) for rows in follow(looks.rows, count)]
+    return replace(place(tracks, count, faces), note=looks.note)
 
 
 def place(tracks: Sequence[LipTrack], count: int, places: int) -> MouthTracks:

@@ -6,7 +6,7 @@ Legend: F frames, H and W pixels, S sampled frames, M measured values per frame.
 import hashlib
 import os
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..errors import JoVAError
 from ..files import existing_file
+from .search import is_upside_down, search_tiles, smallest_head
 
 MODEL_VARIABLE = "JOVA_FACE_LANDMARKER"
 MODEL_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
@@ -44,6 +45,15 @@ class LipTrack:
     face: Tensor  # float32 [F], distance of the outer eye corners in pixels: divide by it for size
     found: Tensor  # bool [F], the values are known: measured, or interpolated over a short gap
     measured: Tensor  # bool [F], the detector ran on this very frame and saw a face
+    note: str = ""  # why nothing is measured, or how small a face was looked for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looks:
+    """Faces [K, 7] by the number of the frame that was looked at, and what there is to say."""
+
+    rows: dict[int, np.ndarray]
+    note: str = ""
 
 
 def find_landmarker(path: str | Path | None = None) -> Path:
@@ -95,11 +105,38 @@ class LipDetector:
         """
         check_frames(frames, every)
         count = frames.shape[0]
-        sampled = sampled_frames(count, every)
+        looks = self.look(frames, sampled_frames(count, every))
         values = np.full((count, 7), np.nan)
-        for i in sampled:
-            values[i] = next(iter(self.measure(frames[i])), np.nan)
-        return lip_track(values, max_gap=max(max_gap, every - 1))
+        for i, rows in looks.rows.items():
+            values[i] = next(iter(rows), np.nan)
+        return lip_track(values, max_gap=max(max_gap, every - 1), note=looks.note)
+
+    def look(
+        self,
+        frames: Tensor,
+        sampled: Sequence[int],
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Looks:
+        """The faces of the frames `sampled` of uint8 [F, H, W, 3]; small ones where there are none.
+
+        An upside-down face is said and not measured, because lips would be found in a wrong place.
+        `progress(done, total)` follows each frame.
+        """
+        rows = {}
+        for done, i in enumerate(sampled, 1):
+            rows[i] = self.measure(frames[i])
+            if progress:
+                progress(done, len(sampled))
+        if is_upside_down(self.measure, frames, rows):
+            note = "The face is upside down, so its mouth is not measured; turn the pictures."
+            return Looks(rows={i: rows[i][:0] for i in rows}, note=note)
+        missing = [i for i in sampled if not len(rows[i])]
+        rows |= search_tiles(self.measure, frames, missing, self.faces)
+        if any(len(found) for found in rows.values()):
+            return Looks(rows=rows)
+        size = smallest_head(*frames.shape[1:3])
+        return Looks(rows=rows, note=f"Heads were looked for down to {size} pixels.")
 
     def measure(self, frame: Tensor) -> np.ndarray:
         """Box (4), opening, width and eye distance in pixels of each face of a frame: [K, 7]."""
@@ -119,7 +156,7 @@ def detect_lips(
         return detector.detect(frames, every=every, max_gap=max_gap)
 
 
-def lip_track(values: np.ndarray, *, max_gap: int) -> LipTrack:
+def lip_track(values: np.ndarray, *, max_gap: int, note: str = "") -> LipTrack:
     """Rows [F, 7] of one face, NaN where it was not seen, as a track with short gaps bridged."""
     data = torch.from_numpy(fill_gaps(values, max_gap=max_gap)).float()
     return LipTrack(
@@ -129,6 +166,7 @@ def lip_track(values: np.ndarray, *, max_gap: int) -> LipTrack:
         face=data[:, 6],
         found=~torch.isnan(data[:, 0]),
         measured=torch.from_numpy(~np.isnan(values[:, 0])),
+        note=note,
     )
 
 

@@ -129,6 +129,9 @@ def _encode_batch(
                 encoded, notes = encode_clip(clip, job.config, codecs, detector, job.mouths)
             except (RejectedError, JoVAError) as reason:
                 outcomes.append(Outcome(**about, reason=str(reason)))
+            except Exception as error:  # one clip never ends the run, whatever is wrong with it
+                reason = f"it cannot be encoded ({type(error).__name__}: {error})"
+                outcomes.append(Outcome(**about, reason=reason))
             else:
                 tensors |= {f"{key}.{name}": value for name, value in encoded.items()}
                 kept = TrainingClip(id=key, frames=len(clip.frames), **vars(clip.prompt))
@@ -166,7 +169,8 @@ def _find_mouth(
     track = detector.detect(frames, every=rules.every)
     share = float(track.measured.sum()) / len(sampled_frames(len(frames), rules.every))
     if share < rules.min_share:
-        raise RejectedError(f"a face was found in {share:.0%} of the frames")
+        found = f"a face was found in {share:.0%} of the frames. {track.note}"
+        raise RejectedError(found.rstrip(". "))
     missing = int((~track.found).sum())
     notes = (f"no mouth in {missing} of {len(frames)} frames",) if missing else ()
     height, width = config.video.height, config.video.width

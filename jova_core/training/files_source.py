@@ -16,11 +16,13 @@ from ..media import (
     PICTURE_SUFFIXES,
     MediaInfo,
     VideoInfo,
+    audio_fault,
     fit_image,
+    load_audio,
     probe,
-    read_audio,
     read_image,
     read_video,
+    resample,
 )
 from ..mouth.masks import by_latent
 from ..prompt import Prompt
@@ -72,13 +74,17 @@ class FileSource:
 
     def read(self, entry: Entry, config: JoVAConfig) -> SourceClip:
         """Read, cut and scale one clip; see `ClipSource`."""
+        if entry.problem:
+            raise RejectedError(entry.problem)
         if not (entry.video_caption or entry.audio_caption or entry.transcript):
             raise RejectedError("it has no caption")
-        timeline, info, notes = Timeline.of(config), probe(entry.video), []
+        timeline, info = Timeline.of(config), probe(entry.video)
+        notes = list(info.notes)
         frames = self._frames(entry, info.video, config, notes)
+        audio = self._audio(entry, info, timeline, len(frames), notes)
         return SourceClip(
             frames=frames,
-            audio=self._audio(entry, info, timeline, len(frames)),
+            audio=audio,
             prompt=Prompt(
                 video_caption=entry.video_caption,
                 audio_caption=entry.audio_caption,
@@ -112,14 +118,21 @@ class FileSource:
             notes.append(f"the first {used:.2f} s of {seconds:.2f} s are used")
         return frames
 
-    def _audio(self, entry: Entry, info: MediaInfo, timeline: Timeline, frames: int) -> Tensor:
+    def _audio(
+        self, entry: Entry, info: MediaInfo, timeline: Timeline, frames: int, notes: list[str]
+    ) -> Tensor:
         if entry.audio is None and info.audio is None:
             raise RejectedError("it has no sound")
-        audio = read_audio(entry.audio or entry.video, timeline.sample_rate)
+        # No more than the clip lasts: the rest of a long recording would only fill memory.
+        wanted = timeline.seconds(frames) + 1
+        loaded = load_audio(entry.audio or entry.video, max_seconds=wanted)
+        notes += [f"of its sound: {remark}" for remark in loaded.notes]
+        audio = resample(loaded.mono, loaded.sample_rate, timeline.sample_rate)
         samples = timeline.audio_samples(frames)
         audio = torch.nn.functional.pad(audio[:samples], (0, max(0, samples - len(audio))))
-        if float(audio.square().mean().sqrt()) < self.rules.silence:
-            raise RejectedError("its sound is silent")
+        fault = audio_fault(audio, silence=self.rules.silence)
+        if fault is not None:
+            raise RejectedError(f"its sound is {fault.words}")
         return audio
 
 

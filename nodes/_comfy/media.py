@@ -1,5 +1,7 @@
 """IMAGE and AUDIO as the core's tensors and back; saving where ComfyUI saves."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,11 +14,13 @@ from comfy.cli_args import args
 from torch import Tensor
 
 from ...jova_core.errors import JoVAError
-from ...jova_core.media import WrittenClip, load_recipe, recipe_names, write_clip
+from ...jova_core.files import claimed_name
+from ...jova_core.media import FrameStream, WrittenClip, load_recipe, recipe_names, write_clip
 
 __all__ = [
     "SavedClip",
     "bytes_of",
+    "check_image",
     "mono",
     "recipe_names",
     "save_clip",
@@ -25,17 +29,25 @@ __all__ = [
     "to_image",
 ]
 
+_CHUNK_VALUES = 1 << 24  # of pixels converted at a time
 
-def bytes_of(images: Tensor) -> Tensor:
-    """IMAGE `[F, H, W, C]` in 0 … 1 → uint8 `[F, H, W, 3]` on the CPU; alpha is dropped.
 
-    Raises JoVAError for NaN or infinity, which rounding would hide, and for other shapes.
-    """
+def check_image(images: Tensor) -> None:
+    """JoVAError for what is no IMAGE."""
     if images.ndim != 4 or images.shape[3] not in (3, 4) or not images.numel():
         raise JoVAError(f"Pictures of shape {list(images.shape)} came; give IMAGE [F, H, W, 3].")
+
+
+def bytes_of(images: Tensor, *, first: int = 0) -> Tensor:
+    """IMAGE `[F, H, W, C]` in 0 … 1 → uint8 `[F, H, W, 3]` on the CPU; alpha is dropped.
+
+    Raises JoVAError for NaN or infinity, which rounding would hide, and for other shapes; frames
+    are counted from `first`.
+    """
+    check_image(images)
     images = images[..., :3].detach().float().cpu()
     if not torch.isfinite(images).all():
-        bad = int((~torch.isfinite(images)).flatten(1).any(1).nonzero()[0])
+        bad = first + int((~torch.isfinite(images)).flatten(1).any(1).nonzero()[0])
         raise JoVAError(
             f"The pictures hold NaN or infinity, first in frame {bad}; look for the step that made "
             "them (an overflow in half precision, a wrong VAE)."
@@ -97,29 +109,45 @@ def save_clip(
     tags: dict[str, Any],
 ) -> SavedClip:
     """Write into the output folder under the next free number; a proxy goes to the temp folder."""
-    frames = bytes_of(images)
+    height, width = images.shape[1:3]
     wave, rate = (None, 1) if audio is None else sound_of(audio)
     clip = {
         "fps": Fraction(fps).limit_denominator(1001),
         "sample_rate": rate,
-        "scale": scale or _enlargement(frames),
+        "scale": scale or _enlargement(height, width),
     }
     chosen = load_recipe(recipe)
-    target, folder = _free_path(prefix, folder_paths.get_output_directory(), chosen.suffix)
     tags = {} if args.disable_metadata else tags
-    written = write_clip(target, frames, wave, recipe=recipe, metadata=tags, **clip)
+    output, temp = folder_paths.get_output_directory(), folder_paths.get_temp_directory()
+    with _claimed(prefix, output, chosen.suffix, images) as (target, folder):
+        made = write_clip(target, _frames_of(images), wave, recipe=recipe, metadata=tags, **clip)
     if chosen.browser:
-        return SavedClip(clip=written, preview=(target.name, folder, "output"))
-    proxy, folder = _free_path("JoVA_preview", folder_paths.get_temp_directory(), ".mp4")
-    write_clip(proxy, frames, wave, recipe="mp4", metadata={}, **clip)
-    return SavedClip(clip=written, preview=(proxy.name, folder, "temp"))
+        return SavedClip(clip=made, preview=(target.name, folder, "output"))
+    with _claimed("JoVA_preview", temp, ".mp4", images) as (proxy, folder):
+        write_clip(proxy, _frames_of(images), wave, recipe="mp4", metadata={}, **clip)
+    return SavedClip(clip=made, preview=(proxy.name, folder, "temp"))
 
 
-def _enlargement(frames: Tensor) -> int:
+def _frames_of(images: Tensor) -> FrameStream:
+    """IMAGE as uint8 frames, some at a time: whole, they and their copies would fill the memory."""
+    check_image(images)
+    count, height, width, _ = images.shape
+    step = max(1, _CHUNK_VALUES // (3 * height * width))
+    chunks = (bytes_of(images[at : at + step], first=at) for at in range(0, count, step))
+    return FrameStream(count=count, height=height, width=width, chunks=chunks)
+
+
+def _enlargement(height: int, width: int) -> int:
     """The factor that brings the short side of small pictures to 384 px or more."""
-    return max(1, min(16, -(-384 // min(frames.shape[1:3]))))
+    return max(1, min(16, -(-384 // min(height, width))))
 
 
-def _free_path(prefix: str, base: str, suffix: str) -> tuple[Path, str]:
-    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, base)
-    return Path(folder) / f"{name}_{counter:05}_{suffix}", subfolder
+@contextmanager
+def _claimed(prefix: str, base: str, suffix: str, images: Tensor) -> Iterator[tuple[Path, str]]:
+    """A new file under core's next number, taken before another writer can, and its subfolder."""
+    height, width = images.shape[1:3]
+    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
+        prefix, base, width, height
+    )
+    with claimed_name(Path(folder), f"{name}_", suffix, counter) as target:
+        yield target, subfolder

@@ -1,6 +1,7 @@
 """Files are whole, readable by others and told about in one sentence."""
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from jova_core.errors import JoVAError
-from jova_core.files import atomic_write, check_target, read_tensors
+from jova_core.files import atomic_write, check_target, claimed_name, read_tensors
 
 
 def mode(path):
@@ -75,3 +76,32 @@ def test_targets_are_checked_before_the_work(tmp_path, monkeypatch):
     monkeypatch.setattr("jova_core.files.os.access", lambda *_: False)
     with pytest.raises(JoVAError, match="cannot be written to"):
         check_target(tmp_path / "new")
+
+
+def test_two_writers_never_get_one_name(tmp_path):
+    (tmp_path / "a_00002_.mp4").write_text("there")
+    with ThreadPoolExecutor(8) as pool:
+        paths = list(pool.map(lambda _: claim(tmp_path), range(24)))
+    assert len(set(paths)) == 24
+    assert (tmp_path / "a_00002_.mp4").read_text() == "there"
+    assert len(list(tmp_path.iterdir())) == 25
+
+
+def claim(folder):
+    with claimed_name(folder, "a_", ".mp4") as path:
+        path.write_text("mine")
+    return path
+
+
+def fail_in(claim):
+    with claim as path:
+        assert path.name == "a_00007_.mp4"
+        raise ZeroDivisionError
+
+
+def test_a_name_is_given_back_when_nothing_was_written(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        fail_in(claimed_name(tmp_path, "a_", ".mp4", 7))
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(JoVAError, match="could not be written"):
+        claim(tmp_path / "gone")

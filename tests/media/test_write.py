@@ -170,11 +170,7 @@ def refused(folder, match, *, name="clip.mp4", frames=None, audio=None, **option
 
 
 def test_bad_streams_are_named(tmp_path):
-    nan = torch.zeros(5000)
-    nan[7] = float("nan")
     pixels = torch.zeros(2, 8, 8, 3)
-    refused(tmp_path, "audio stream holds NaN", audio=nan)
-    refused(tmp_path, "audio stream holds NaN", audio=nan / 0)
     refused(tmp_path, "video stream holds NaN", frames=pixels / 0)
     refused(tmp_path, "must be uint8", frames=pixels)
     refused(tmp_path, "must be uint8", frames=picture()[0])
@@ -278,7 +274,7 @@ def test_a_stream_is_written_as_the_whole_is(tmp_path):
     film = picture(9)
     options = {"fps": 16, "sample_rate": 16000, "recipe": "mkv_lossless"}
     height, width = film.shape[1:3]
-    came = FrameStream(count=9, height=height, width=width, pieces=film.split(4))
+    came = FrameStream(count=9, height=height, width=width, chunks=film.split(4))
     tone = torch.linspace(-0.5, 0.5, 9000)
     assert write_clip(parts, came, tone, **options).frames == 9
     write_clip(whole, film, tone, **options)
@@ -296,12 +292,12 @@ def test_a_stream_that_breaks_leaves_nothing(tmp_path):
             write_clip(tmp_path / "a.mp4", FrameStream(**fields), None, fps=16, sample_rate=16000)
         assert list(tmp_path.iterdir()) == []
 
-    broken("5 frames, but 4 came", pieces=pieces(2, 2))
-    broken("5 frames, but 8 came", pieces=pieces(4, 4))
-    broken("A piece of the video stream is torch.float32", pieces=[picture(5).float()])
-    broken("A piece of the video stream", pieces=[picture(5)[:, :-1]])
-    broken("look at the latents", pieces=pieces(2, then=JoVAError("look at the latents")))
-    broken("is empty", count=0, pieces=[])
+    broken("5 frames, but 4 came", chunks=pieces(2, 2))
+    broken("5 frames, but 8 came", chunks=pieces(4, 4))
+    broken("A chunk of the video stream is torch.float32", chunks=[picture(5).float()])
+    broken("A chunk of the video stream", chunks=[picture(5)[:, :-1]])
+    broken("look at the latents", chunks=pieces(2, then=JoVAError("look at the latents")))
+    broken("is empty", count=0, chunks=[])
 
 
 def test_ffmpeg_that_ends_in_the_middle_is_told(tmp_path, monkeypatch):
@@ -312,7 +308,7 @@ def test_ffmpeg_that_ends_in_the_middle_is_told(tmp_path, monkeypatch):
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(program))
     film = torch.zeros(64, 256, 256, 3, dtype=torch.uint8)
-    came = FrameStream(count=640, height=256, width=256, pieces=(film for _ in range(10)))
+    came = FrameStream(count=640, height=256, width=256, chunks=(film for _ in range(10)))
     folder = tmp_path / "out"
     folder.mkdir()
     with pytest.raises(JoVAError, match="out of ideas"):
