@@ -16,6 +16,7 @@ from jova_core.model.checkpoint import load_jova
 from jova_core.mouth.landmarks import MODEL_VARIABLE
 from jova_core.pipeline import MINI, MINI_CODECS
 from jova_core.samples import load_sample
+from jova_core.training import encode
 from jova_core.training.data import LatentSet, read_training
 from jova_core.training.encode import EncodeRules, encode_clips
 from jova_core.training.manifest import Entry, read_manifest
@@ -202,3 +203,23 @@ def test_a_clip_that_the_list_no_longer_names_is_not_trained_on(tmp_path):
     encode_clips(clips, out, config, MINI_CODECS, **how)
     assert {clip.transcript for clip in read_training(out).clips} == set(NAMES)
     assert len(list(out.glob(PATTERN))) == 1, "nothing was encoded twice"
+
+
+@needs_model
+def test_any_error_in_one_clip_is_its_row(tmp_path, monkeypatch):
+    """Whatever a library raises, the other clips of the run are encoded."""
+    clips = [Entry(video=tmp_path / film(tmp_path / f"{n}.mp4", n), transcript=n) for n in NAMES]
+    clips.append(Entry(video=clips[0].video, problem="its caption cannot be read"))
+    real = encode.read_video
+
+    def fail(path, **options):
+        if NAMES[1] in str(path):
+            raise IndexError("list index out of range")
+        return real(path, **options)
+
+    monkeypatch.setattr(encode, "read_video", fail)
+    config, how = load_jova(MINI).config, {"workers": 1, "model_path": MODEL}
+    made = encode_clips(clips, tmp_path / "out", config, MINI_CODECS, **how)
+    assert [outcome.clip is not None for outcome in made] == [True, False, True, False]
+    assert "IndexError: list index out of range" in made[1].reason
+    assert made[3].reason == "its caption cannot be read"
