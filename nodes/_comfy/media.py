@@ -109,6 +109,7 @@ def save_clip(
     tags: dict[str, Any],
 ) -> SavedClip:
     """Write into the output folder under the next free number; a proxy goes to the temp folder."""
+    check_image(images)
     height, width = images.shape[1:3]
     wave, rate = (None, 1) if audio is None else sound_of(audio)
     clip = {
@@ -130,7 +131,6 @@ def save_clip(
 
 def _frames_of(images: Tensor) -> FrameStream:
     """IMAGE as uint8 frames, some at a time: whole, they and their copies would fill the memory."""
-    check_image(images)
     count, height, width, _ = images.shape
     step = max(1, _CHUNK_VALUES // (3 * height * width))
     chunks = (bytes_of(images[at : at + step], first=at) for at in range(0, count, step))

@@ -18,6 +18,7 @@ from jova_core.mini.codecs.checkpoint import load_codecs
 from jova_core.mini.samples import load_sample
 from jova_core.model.checkpoint import load_jova
 from jova_core.mouth.landmarks import MODEL_VARIABLE
+from jova_core.training import files_source
 from jova_core.training.data import LatentSet
 from jova_core.training.encode import encode_clips
 from jova_core.training.files_source import EncodeRules, FileSource
@@ -223,3 +224,23 @@ def test_a_clip_that_the_list_no_longer_names_is_not_trained_on(tmp_path):
     encode_clips(FileSource(clips), out, config, LOAD, **how)
     assert {clip.transcript for clip in read_encoded(out).clips} == set(NAMES)
     assert len(list(out.glob(PATTERN))) == 1, "nothing was encoded twice"
+
+
+@needs_model
+def test_any_error_in_one_clip_is_its_row(tmp_path, monkeypatch):
+    """Whatever a library raises, the other clips of the run are encoded."""
+    clips = [Entry(video=tmp_path / film(tmp_path / f"{n}.mp4", n), transcript=n) for n in NAMES]
+    clips.append(Entry(video=clips[0].video, problem="its caption cannot be read"))
+    real = files_source.read_video
+
+    def fail(path, **options):
+        if NAMES[1] in str(path):
+            raise IndexError("list index out of range")
+        return real(path, **options)
+
+    monkeypatch.setattr(files_source, "read_video", fail)
+    config, how = load_jova(MINI).config, {"workers": 1, "model_path": MODEL}
+    made = encode_clips(FileSource(clips), tmp_path / "out", config, LOAD, **how)
+    assert [outcome.clip is not None for outcome in made] == [True, False, True, False]
+    assert "IndexError: list index out of range" in made[1].reason
+    assert made[3].reason == "its caption cannot be read"
