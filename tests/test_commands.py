@@ -231,7 +231,7 @@ def test_wrong_training_settings(tmp_path, capsys):
         (["--preset", "huge"], "mini"),
         (["--lora", "--lora-rank", "0"], "rank"),
         (["--lora", "--lora-video-layers", "attn"], "qkv, proj"),
-        ([], "holds no encoded clips"),
+        ([], "contains no encoded clips"),
     ):
         assert main(["train", str(tmp_path), str(tmp_path / "run"), *options]) == 2
         assert says in capsys.readouterr().err

@@ -20,7 +20,7 @@ from ..mini.validate import Validation
 from ..model.checkpoint import load_jova
 from ..model.lora import LAYERS, BranchLoRA, LoRAConfig
 from ..mouth.landmarks import find_landmarker
-from ..presets import PRESETS
+from ..presets import PRESETS, preset_config
 from ..training.loop import TrainCallback, deadline, train
 from ..training.settings import Tasks, TrainSettings
 from ..vocabulary import Vocabulary
@@ -188,9 +188,7 @@ def fresh_config(preset: str, codecs: Path | None = None) -> JoVAConfig:
 
     JoVAError for an unknown preset, and for one that was made for other codecs.
     """
-    if preset not in PRESETS:
-        raise JoVAError(f"The preset {preset!r} is unknown; allowed are {', '.join(PRESETS)}.")
-    config, loaded = PRESETS[preset], load_codecs(codecs or MINI_CODECS)
+    config, loaded = preset_config(preset), load_codecs(codecs or MINI_CODECS)
     stats = loaded.stats
     for stream, name in (("video", loaded.video.name), ("audio", loaded.audio.name)):
         expected = getattr(config, stream).codec

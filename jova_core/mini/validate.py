@@ -89,8 +89,8 @@ class Validation:
         known = [f.sync.opening for f in found if not math.isnan(f.sync.opening)]
         scores = {
             "sync": round(sum(known) / len(known), 4) if known else None,
-            "faces": round(sum(f.sync.found for f in found) / len(found), 4),
-            "silent": sum(f.sound.rms_db < SILENT_DB for f in found),
+            "faces": round(sum(f.sync.face_share for f in found) / len(found), 4),
+            "silent": sum(f.audio.rms_db < SILENT_DB for f in found),
         }
         if self.judges is not None:
             heard = self.judges.recogniser.recognise([clip.audio for clip in clips])

@@ -205,8 +205,8 @@ def summarise(
         "per_attribute": shares,
         "voice": _share([(c.voice, m.voice) for c, m in zip(cases, measured, strict=True)]),
         "flicker": _mean([m.flicker for m in measured]),
-        "faces_found": sum(m.sync.found > 0 for m in measured),
-        "faces_share": _mean([m.sync.found for m in measured]),
+        "faces_found": sum(m.sync.face_share > 0 for m in measured),
+        "faces_share": _mean([m.sync.face_share for m in measured]),
     }
 
 
@@ -253,7 +253,7 @@ def _detail(case: Case, measured: Measured) -> dict[str, Any]:
         "voice": measured.voice,
         "sync": measured.sync.opening,
         "offset_frames": measured.sync.offset_frames,
-        "found": measured.sync.found,
+        "found": measured.sync.face_share,
     }
 
 
