@@ -31,10 +31,10 @@ from jova_core.chart import (
     Colour,
     Pen,
     draw_axes,
-    finished,
     legend,
     scaled,
     sheet,
+    to_picture,
 )
 from jova_core.decoding import decode
 from jova_core.kernels import fast_fp32
@@ -103,7 +103,7 @@ def picture(length: dict[str, list[float]], tokens: list[float]) -> torch.Tensor
         f"t^{exponent(TOKENS, tokens):.2f}, at the end t^{exponent(TOKENS[-3:], tokens[-3:]):.2f}"
     )
     legend(pen, WIDTH / 2 + 50, f"block, {ends}", BEST)
-    return finished(image)
+    return to_picture(image)
 
 
 def panel(

@@ -15,10 +15,10 @@ VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".gif")
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One clip to encode. Without `audio` its sound is the video's own.
+    """One clip to encode. Without `audio` the video's own is used.
 
-    `mouth` is a picture or film of the clip's shape that is white where the mouth is; without it
-    the mouth is found by MediaPipe.
+    `mouth` is a picture or video of the clip's shape, white on the mouth; without it MediaPipe
+    finds the mouth.
     """
 
     video: Path
@@ -29,7 +29,7 @@ class Entry:
     transcript: str = ""
 
     def key(self) -> str:
-        """16 hex digits that change with every word of the entry and every change of its files."""
+        """16 hex digits, a fingerprint of the entry's words and its files' size and time."""
         files = [path for path in (self.video, self.audio, self.mouth) if path is not None]
         stats = [path.stat() if path.is_file() else None for path in files]
         state = [None if s is None else (s.st_size, s.st_mtime_ns) for s in stats]
@@ -38,7 +38,7 @@ class Entry:
 
 
 def read_manifest(path: str | Path) -> list[Entry]:
-    """The clips of a JSONL file or a folder. Raises JoVAError naming the line that is wrong.
+    """The clips of a JSONL file or a folder. Raises JoVAError with the number of a wrong line.
 
     Paths in a JSONL file are relative to it. In a folder each video has its prompt, tagged or
     `a description says "words"`, in a `.txt` of the same name.
@@ -47,7 +47,7 @@ def read_manifest(path: str | Path) -> list[Entry]:
     entries = _of_folder(path) if path.is_dir() else _of_lines(path)
     if not entries:
         allowed = ", ".join(VIDEO_SUFFIXES)
-        raise JoVAError(f"{path} names no clips; give a JSONL file or a folder with {allowed}.")
+        raise JoVAError(f"{path} has no clips; give a JSONL file or a folder with {allowed}.")
     return entries
 
 
@@ -62,7 +62,7 @@ def _of_folder(folder: Path) -> list[Entry]:
 
 
 def _of_lines(path: Path) -> list[Entry]:
-    path = existing_file(path, "clip list", "a JSONL file, one clip a line")
+    path = existing_file(path, "clip list", "a JSONL file, one clip per line")
     entries = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if line.strip():
@@ -73,22 +73,22 @@ def _of_lines(path: Path) -> list[Entry]:
 def _entry(path: Path, number: int, line: str) -> Entry:
     allowed = [field.name for field in fields(Entry)]
     try:
-        given: Any = json.loads(line)
+        values: Any = json.loads(line)
     except ValueError as error:
-        raise JoVAError(f"{path}, line {number} is no valid JSON ({error}); mend it.") from error
-    if not isinstance(given, dict) or "video" not in given:
-        raise JoVAError(f'{path}, line {number} names no video; write {{"video": "clip.mp4", …}}.')
-    unknown = sorted(given.keys() - set(allowed))
-    if unknown or not all(isinstance(v, str) or v is None for v in given.values()):
+        raise JoVAError(f"{path}, line {number} is not valid JSON ({error}); fix it.") from error
+    if not isinstance(values, dict) or "video" not in values:
+        raise JoVAError(f'{path}, line {number} has no video; write {{"video": "clip.mp4", …}}.')
+    unknown = sorted(values.keys() - set(allowed))
+    if unknown or not all(isinstance(v, str) or v is None for v in values.values()):
         wrong = (
-            unknown[0] if unknown else next(k for k, v in given.items() if not isinstance(v, str))
+            unknown[0] if unknown else next(k for k, v in values.items() if not isinstance(v, str))
         )
         raise JoVAError(
-            f"{path}, line {number}: {wrong!r} is not understood; allowed are texts named "
+            f"{path}, line {number}: {wrong!r} is unknown or not text; give texts named "
             f"{', '.join(allowed)}."
         )
-    told = {name: value for name, value in given.items() if value is not None}
+    texts = {name: value for name, value in values.items() if value is not None}
     for name in ("video", "audio", "mouth"):
-        if name in told:
-            told[name] = path.parent / told[name]
-    return Entry(**told)
+        if name in texts:
+            texts[name] = path.parent / texts[name]
+    return Entry(**texts)

@@ -46,7 +46,7 @@ def load_codecs(path: Path | str) -> Codecs:
         about = {}
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise JoVAError(
-            f"{path} is not a codec file of this program ({FORMAT}); "
+            f"{path} is not a codec file of JoVA-mini ({FORMAT}); "
             "give a jova_mini_codecs.safetensors."
         )
     try:
@@ -58,7 +58,7 @@ def load_codecs(path: Path | str) -> Codecs:
     except (KeyError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise JoVAError(
-            f"{path} does not hold the mini codecs its header names: {reason}"
+            f"{path} does not match its header ({reason}); give another file."
         ) from None
     for codec in (video, audio):
         codec.eval().requires_grad_(False)

@@ -31,7 +31,7 @@ Report = Callable[[str, int, int, float], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Judges:
-    """Three classifiers and how they did on held-out ground truth (`figures`, 0 to 1)."""
+    """Three classifiers and their `figures` on held-out ground truth, 0 to 1."""
 
     recogniser: WordRecogniser
     looks: LookClassifier
@@ -77,12 +77,12 @@ def train_judges(
     """
     clips = spread([clip for clip in dataset.clips if clip.split == "train"], limit)
     if not clips:
-        raise JoVAError(f"{dataset.root} has no training clips: make it with `jova data`.")
+        raise JoVAError(f"{dataset.root} has no training clips; make some with `jova data`.")
     clips += [clip for clip in dataset.clips if clip.split == "unseen"]
     steps = {"recogniser": 1200, "looks": 400, "voices": 300} | dict(steps or {})
     material = _gather(dataset, clips)
 
-    def how(what: str) -> dict[str, Any]:
+    def options(what: str) -> dict[str, Any]:
         return {"steps": steps[what], "seed": seed, "progress": _named(report, what)}
 
     lines = [clip.transcript for clip in clips]
@@ -90,9 +90,9 @@ def train_judges(
     labels = [clip.attributes for clip in clips]
     voices = [clip.voice for clip in clips]
     judges = Judges(
-        recogniser=train_recogniser(material.mels, lines, words=words, **how("recogniser")),
-        looks=train_looks(material.thumbs, labels, classes=CLASSES, **how("looks")),
-        voices=train_voices(material.mels, voices, voices=VOICES, **how("voices")),
+        recogniser=train_recogniser(material.mels, lines, words=words, **options("recogniser")),
+        looks=train_looks(material.thumbs, labels, classes=CLASSES, **options("looks")),
+        voices=train_voices(material.mels, voices, voices=VOICES, **options("voices")),
         figures={},
     )
     held_out = spread([clip for clip in dataset.clips if clip.split == "heldout"], 200)
@@ -141,7 +141,7 @@ def save_judges(judges: Judges, path: str | Path) -> None:
 
 
 def load_judges(path: str | Path) -> Judges:
-    """Read judges; JoVAError if the file is none of ours or damaged."""
+    """Read judges; JoVAError for a foreign or damaged file."""
     try:
         tensors, metadata = read_tensors(path, "judges", "judges that `jova eval-mini` trained")
         about = json.loads(metadata["judges"])
@@ -154,7 +154,7 @@ def load_judges(path: str | Path) -> Judges:
         _fill(judges, tensors)
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise JoVAError(
-            f"{path} is not a readable file of judges ({error}): delete it, "
+            f"{path} is not a readable file of judges ({error}); delete it, and "
             "the next evaluation trains new ones."
         ) from error
     return judges
