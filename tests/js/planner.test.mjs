@@ -278,7 +278,7 @@ test("a primitive's value counts, that of another node is not known before a run
   assert.equal(describe(node, never).text, "The length comes from the node linked to seconds.");
   node.inputs[3].link = null;
   nodes[1].inputs[0].link = 2;
-  assert.match(describe(node, never).text, /^Another node chooses the checkpoint/);
+  assert.match(describe(node, never).text, /: another node chooses the checkpoint/);
 });
 
 test("given audio or video leads", () => {
