@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 from torch import Tensor
@@ -14,36 +15,39 @@ Velocity = Callable[[AVLatents, float], AVLatents]
 Callback = Callable[[int, AVLatents, AVLatents], None]
 
 
-def euler(
-    velocity: Velocity, x: AVLatents, sigmas: Tensor, callback: Callback | None = None
+def _euler_step(
+    _velocity: Velocity, x: AVLatents, v: AVLatents, sigma: float, following: float
 ) -> AVLatents:
-    """First order, one velocity a step. `callback(step, x, x0_estimate)` runs before each step."""
-    for step, (sigma, following) in enumerate(_pairs(sigmas)):
-        v = velocity(x, sigma)
-        if callback is not None:
-            callback(step, x, x.add_scaled(v, -sigma))
-        x = x.add_scaled(v, following - sigma)
-    return x
+    """First order, one velocity a step."""
+    return x.add_scaled(v, following - sigma)
 
 
-def heun(
-    velocity: Velocity, x: AVLatents, sigmas: Tensor, callback: Callback | None = None
+def _heun_step(
+    velocity: Velocity, x: AVLatents, v: AVLatents, sigma: float, following: float
 ) -> AVLatents:
     """Second order, two velocities a step but one for the last (EDM, arXiv 2206.00364, alg. 1)."""
-    for step, (sigma, following) in enumerate(_pairs(sigmas)):
+    ahead = x.add_scaled(v, following - sigma)
+    if following == 0:
+        return ahead
+    half = (following - sigma) / 2
+    return x.add_scaled(v, half).add_scaled(velocity(ahead, following), half)
+
+
+def _solve(
+    advance: Callable[..., AVLatents],
+    velocity: Velocity,
+    x: AVLatents,
+    sigmas: Tensor,
+    callback: Callback | None = None,
+) -> AVLatents:
+    """Steps along descending sigmas; `callback(step, x, x0_estimate)` runs before each."""
+    for step, (sigma, following) in enumerate(pairwise(sigmas.tolist())):
         v = velocity(x, sigma)
         if callback is not None:
             callback(step, x, x.add_scaled(v, -sigma))
-        ahead = x.add_scaled(v, following - sigma)
-        if following > 0:
-            half = (following - sigma) / 2
-            ahead = x.add_scaled(v, half).add_scaled(velocity(ahead, following), half)
-        x = ahead
+        x = advance(velocity, x, v, sigma, following)
     return x
 
 
+euler, heun = partial(_solve, _euler_step), partial(_solve, _heun_step)
 SOLVERS: dict[str, Callable[..., AVLatents]] = {"euler": euler, "heun": heun}
-
-
-def _pairs(sigmas: Tensor) -> list[tuple[float, float]]:
-    return list(pairwise(sigmas.tolist()))
