@@ -68,7 +68,7 @@ class ClipSync:
 
     @property
     def offset_ms(self) -> float | None:
-        """How much the sound comes late (negative: early); None without a match of lips and voice.
+        """Delay of the sound in ms (negative: early); None without a match of lips and voice.
 
         To the nearest frame.
         """
