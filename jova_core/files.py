@@ -5,7 +5,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,6 +61,16 @@ def read_header(
     with _open(path, kind, allowed) as file:
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
         return file.metadata() or {}, shapes
+
+
+def write_tensors(
+    path: str | Path, tensors: "Mapping[str, Tensor]", metadata: dict[str, str] | None = None
+) -> None:
+    """Write a safetensors file whole or not at all; errors as in `atomic_write`."""
+    from safetensors.torch import save_file  # loads torch
+
+    with atomic_write(Path(path)) as temporary:
+        save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from .prompt import PARTS, Prompt, normalise_words
 # Measured on the mini's data: a word lasts 0.50 s, the shortest pauses are 0.08 s.
 _SECONDS_PER_WORD = 0.58
 _SECONDS_AROUND = 0.12
-_SLACK = 0.5  # s, by which the estimate may be wrong
+_SLACK = 0.5  # s, tolerance of the estimate
 # The treatment of words outside the training.
 _UNKNOWN = {
     "video_caption": "ignored",

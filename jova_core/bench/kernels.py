@@ -141,7 +141,7 @@ def times(calls: list[Callable[[], Any]], repeat: int, device: str) -> list[floa
 
 
 def _copy_rate(size: BlockSize, repeat: int, device: str) -> float:
-    """Bytes a second that a copy of `[tokens, 4 · dim]` fp32 reads and writes."""
+    """Bytes per second, read and written, of a copy of `[tokens, 4 · dim]` fp32."""
     source = torch.zeros(size.tokens, 4 * size.dim, device=device)
     target = torch.empty_like(source)
     (seconds,) = times([lambda: target.copy_(source)], repeat, device)

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..config import JoVAConfig
 from ..errors import JoVAError
-from ..files import atomic_write, read_header, read_tensors
+from ..files import read_header, read_tensors, write_tensors
 from ..presets import PRESETS, preset_config
 from .jova import JoVA
 
@@ -42,9 +41,7 @@ def save_jova(
     path: Path, tensors: dict[str, Tensor], config: JoVAConfig, notes: dict[str, Any]
 ) -> None:
     """Write a checkpoint whole or not at all; `notes` must be JSON."""
-    metadata = metadata_of(config, notes)
-    with atomic_write(Path(path)) as temporary:
-        save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata=metadata)
+    write_tensors(path, tensors, metadata_of(config, notes))
 
 
 def metadata_of(config: JoVAConfig, notes: dict[str, Any]) -> dict[str, str]:

@@ -224,7 +224,7 @@ class JoVA(nn.Module):
     def _positions(
         self, name: str, grid: tuple[int, ...], device: torch.device
     ) -> tuple[Rope, Tensor | None]:
-        """Angles of a branch's own tokens, and learned positions where the config has them."""
+        """Angles of a branch's own tokens, and learned positions, if the config has them."""
         config, learned = self.config, self.position
         if name == "v":
             rope = video_rope(config, grid, device)

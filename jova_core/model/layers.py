@@ -59,7 +59,7 @@ class FeedForward(nn.Sequential):
 def joint_linear(x: Tensor, layers: Sequence[nn.Module], rows: Sequence[int]) -> Tensor:
     """Each segment of x `[B, S, K]` through its own layer → one `[B, S, N]`.
 
-    Without gradients a plain layer's product is written where it belongs, without a copy.
+    Without gradients a plain layer's product is written in its place, without a copy.
     """
     parts = list(zip(layers, x.split(list(rows), dim=1), strict=True))
     if len(parts) == 1:

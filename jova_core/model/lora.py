@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..errors import JoVAError
-from ..files import atomic_write, read_tensors
+from ..files import read_tensors, write_tensors
 from .streams import MODALITY, branch_of
 
 FORMAT = "jova-lora-1"
@@ -120,9 +119,7 @@ def save_lora(
 ) -> None:
     """Write a LoRA whole or not at all; `notes` must be JSON."""
     about = {"format": FORMAT, "lora": json.dumps(asdict(config)), "notes": json.dumps(notes)}
-    tensors = {k: v.contiguous() for k, v in lora_tensors(matrices, config).items()}
-    with atomic_write(Path(path)) as temporary:
-        save_file(tensors, temporary, metadata=about)
+    write_tensors(path, lora_tensors(matrices, config), about)
 
 
 def load_lora(path: Path) -> dict[str, Tensor]:

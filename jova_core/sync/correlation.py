@@ -16,16 +16,16 @@ from ..mouth.landmarks import LipTrack
 SILENCE_POWER = 1e-6  # of full scale: -60 dBFS
 LOUDNESS_EXPONENT = 0.3  # loudness in sones over power, Stevens' law
 MIN_FRAMES = 8  # with fewer common frames a correlation means nothing
-FLAT = 1e-4  # standard deviation in pixels or loudness below which a track is constant
+FLAT = 1e-4  # standard deviation in pixels or loudness of a constant track, at most
 
 
 @dataclass(frozen=True, kw_only=True)
 class SyncReport:
-    """Sync of one clip; NaN where a track is constant, silent or has no face."""
+    """Sync of one clip; NaN for a constant or silent track, or without a face."""
 
     opening: float  # correlation of inner-lip opening and speech envelope, no shift
     width: float  # the same for the distance of the mouth corners
-    offset_frames: int | None  # where the opening correlates best; positive: audio comes later
+    offset_frames: int | None  # shift with the best correlation; positive: audio comes later
     offset_correlation: float  # the correlation there
     face_share: float  # share of the frames with a face
 

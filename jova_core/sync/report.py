@@ -41,7 +41,7 @@ class AudioFacts:
     rms_db: float  # dBFS, a full-scale square wave is 0; -inf for silence
     clipped: float  # share of the samples at full scale or beyond
     silence: float  # share of the 20 ms windows below -60 dBFS
-    broken: int  # samples that are NaN or infinite; they count as 0 everywhere else
+    broken: int  # NaN or infinite samples; they count as 0 everywhere else
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ class ClipSync:
 
     @property
     def offset_ms(self) -> float | None:
-        """How much the sound comes late (negative: early); None without a match of lips and voice.
+        """Delay of the sound in ms (negative: early); None without a match of lips and voice.
 
         To the nearest frame.
         """
@@ -177,7 +177,7 @@ def sync_table(clip: ClipSync) -> str:
     if not clip.problem and clip.seconds < CLEAR_MATCH_SECONDS:
         rows["Caution"] = f"a short clip, which other voices match by chance: {CHANCE}"
     if clip.audio.broken:
-        rows["Broken"] = f"samples that are NaN or infinite, taken as silence: {clip.audio.broken}"
+        rows["Broken"] = f"NaN or infinite samples, taken as silence: {clip.audio.broken}"
     return "\n".join(f"{name:<10}{text}" for name, text in rows.items())
 
 
@@ -186,7 +186,7 @@ def verdict(clip: ClipSync) -> str:
     late, frames = clip.offset_ms, clip.sync.offset_frames
     if late is None or frames is None:
         return clip.problem
-    # True clips come out one frame off at times: that is as finely as frames can tell.
+    # Clips in sync measure one frame off at times: frames have no finer resolution.
     if abs(frames) <= 1:
         return f"in sync (best match at {round(late)} ms)"
     return f"the sound comes {abs(round(late))} ms {'late' if late > 0 else 'early'}"

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..codecs import LatentStats
 from ..errors import JoVAError
-from ..files import atomic_write, read_metadata, read_tensors
+from ..files import atomic_write, read_metadata, read_tensors, write_tensors
 from ..prompt import Prompt
 
 FORMAT = "jova-encoded-1"
@@ -76,9 +75,7 @@ def write_shard(
         "stats": stats.to_json(),
         "outcomes": json.dumps([asdict(outcome) for outcome in outcomes]),
     }
-    kept = {name: value.contiguous() for name, value in tensors.items()}
-    with atomic_write(path) as temporary:
-        save_file(kept or {"empty": torch.zeros(1)}, temporary, metadata=about)
+    write_tensors(path, tensors or {"empty": torch.zeros(1)}, about)
     return path
 
 

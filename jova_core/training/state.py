@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
 from ..errors import JoVAError
-from ..files import atomic_write, read_tensors
+from ..files import read_tensors, write_tensors
 
 FORMAT = "jova-train-state-2"
 # Holds a digest of the settings in the place of the settings, so they cannot be compared.
@@ -38,8 +37,7 @@ class TrainState:
 def save_state(path: Path, state: TrainState) -> None:
     """Write the state whole or not at all."""
     about = {"format": FORMAT, "step": str(state.step), "identity": json.dumps(state.identity)}
-    with atomic_write(path) as temporary:
-        save_file({k: v.contiguous() for k, v in state.tensors.items()}, temporary, metadata=about)
+    write_tensors(path, state.tensors, about)
 
 
 def load_state(path: Path, identity: Identity) -> TrainState:

@@ -87,7 +87,7 @@ class MiniAudioCodec(nn.Module):
 
     @property
     def context(self) -> int:
-        """Latents on either side that a decoded latent's samples may depend on."""
+        """Number of latents on either side with an effect on a latent's samples."""
         frames = self.config.decoder_blocks * (self.config.kernel // 2)
         overlap = self.config.n_fft // self.config.hop
         return 1 + -(-(frames + overlap) // 2) + 1

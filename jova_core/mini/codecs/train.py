@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ...codecs import LatentStats
 from ...errors import JoVAError
-from ...files import atomic_write
+from ...files import write_tensors
 from ...media.pixels import to_frames, to_video
 from ..data.dataset import load_dataset
 from . import MiniAudioCodec, MiniVideoCodec, load_codecs, save_codecs
@@ -49,7 +49,7 @@ class Run:
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.steps is None):
             raise JoVAError(
-                f"Got minutes {self.minutes} and steps {self.steps}; give minutes or steps, not both."
+                f"Got minutes {self.minutes} and steps {self.steps}; give either minutes or steps."
             )
 
     @property
@@ -291,8 +291,7 @@ def _save_average(codec: nn.Module, average: list[Tensor], out: Path) -> nn.Modu
         names = (name for name, p in codec.named_parameters() if p.requires_grad)
         for name, value in zip(names, average, strict=True):
             averaged.get_parameter(name).copy_(value)
-    with atomic_write(out) as temporary:
-        save_file({k: v.contiguous() for k, v in averaged.state_dict().items()}, temporary)
+    write_tensors(out, averaged.state_dict())
     return averaged.eval()
 
 

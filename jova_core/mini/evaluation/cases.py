@@ -24,7 +24,7 @@ VOICE = re.compile(r"\b(\w+) voice\b")
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One prompt and its length; `clip` is the ground truth, where there is one."""
+    """One prompt and its length; `clip` is the ground truth, if any."""
 
     prompt: Prompt
     frames: int

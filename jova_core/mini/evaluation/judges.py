@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ...errors import JoVAError
-from ...files import atomic_write, read_tensors
+from ...files import read_tensors, write_tensors
 from ..data.dataset import ClipInfo, Dataset, load_clip
 from ..data.vocabulary import BACKGROUNDS, HAIRS, SHIRTS, SKINS, UNSEEN_WORDS, VOICES, WORDS
 from .attributes import LookClassifier, VoiceClassifier, thumbnails, train_looks, train_voices
@@ -126,7 +125,7 @@ def accuracy(judges: Judges, dataset: Dataset, clips: Sequence[ClipInfo]) -> dic
 def save_judges(judges: Judges, path: str | Path) -> None:
     """Write the judges as safetensors; words, classes and figures stand in the metadata."""
     tensors = {
-        f"{part}.{name}": value.contiguous()
+        f"{part}.{name}": value
         for part, module in judges.parts().items()
         for name, value in module.state_dict().items()
     }
@@ -136,8 +135,7 @@ def save_judges(judges: Judges, path: str | Path) -> None:
         "voices": judges.voices.voices,
         "figures": dict(judges.figures),
     }
-    with atomic_write(Path(path)) as temporary:
-        save_file(tensors, temporary, {"format": FORMAT, "judges": json.dumps(about)})
+    write_tensors(path, tensors, {"format": FORMAT, "judges": json.dumps(about)})
 
 
 def load_judges(path: str | Path) -> Judges:

@@ -70,7 +70,7 @@ def train_recogniser(
     seed: int = 0,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> WordRecogniser:
-    """Train on `features` [M, L] of clips and what they say; `progress(step, steps, loss)`.
+    """Train on `features` [M, L] of clips and their transcripts; `progress(step, steps, loss)`.
 
     Deterministic by seed and thread count. JoVAError if a transcript has a word not in `words`.
     """

@@ -30,14 +30,14 @@ GivenFn = Callable[[Prompt, int, int, Mapping[str, Tensor]], Clip]
 
 @dataclass(frozen=True, kw_only=True)
 class TaskResult:
-    """One held-out clip's figures, each with its ceiling where it has one; NaN where unknown."""
+    """One held-out clip's figures, most with a ceiling; NaN if unknown."""
 
     opening: tuple[float, float]  # correlation of lip opening with the true one, its ceiling
     width: tuple[float, float]
     closures: tuple[int, int, int]  # of b, m, p: true, generated, at the ceiling
     envelope: tuple[float, float]  # correlation of loudness with the true one, its ceiling
-    looks: dict[str, bool]  # attributes of the portrait that were kept
-    heard: list[str]  # words said by the portrait
+    looks: dict[str, bool]  # whether attributes of the portrait stayed
+    heard: list[str]  # words of the portrait
 
 
 def evaluate_tasks(

