@@ -5,7 +5,7 @@
     python experiments/ablation.py DATA FOLDER --measure truth 0
     python experiments/ablation.py DATA FOLDER --table
 
-DATA is what `jova data make-mini` and `jova data encode` made; its clips of 33 frames are used.
+DATA is an encoded data set of `jova data make-mini` (only its clips of 33 frames are used).
 Measured on held-out prompts: prompt → both (words, sync, offset) and true voice + first picture →
 video (PSNR of the mouth against the true clip). Needs JOVA_FACE_LANDMARKER.
 """
@@ -106,7 +106,7 @@ def one_length(data: Path, folder: Path) -> Path:
 
 
 def config_of(name: str) -> JoVAConfig:
-    """The shape that all share, and how positions of sound are counted."""
+    """The config of all runs, with or without aligned audio positions."""
     return replace(fresh_config("mini_ablation"), rope_time=VARIANTS[name].rope_time)
 
 
@@ -125,19 +125,19 @@ def train_run(data: Path, folder: Path, name: str, seed: int, steps: int) -> Non
         build=variant.build,
     )
     minutes = (time.process_time() - before) / 60
-    told = out / "run.json"
-    if told.exists():  # a longer run goes on
-        minutes += json.loads(told.read_text(encoding="utf-8"))["cpu_minutes"]
+    record = out / "run.json"
+    if record.exists():  # this continues a shorter run
+        minutes += json.loads(record.read_text(encoding="utf-8"))["cpu_minutes"]
     parameters = sum(p.numel() for p in variant.build(config).parameters())
     about = {"cpu_minutes": round(minutes, 1), "parameters": parameters, "steps": steps}
-    told.write_text(json.dumps(about), encoding="utf-8")
+    record.write_text(json.dumps(about), encoding="utf-8")
 
 
-def mouth_psnr(made: Tensor, true: Tensor, boxes: Tensor) -> float:
+def mouth_psnr(generated: Tensor, true: Tensor, boxes: Tensor) -> float:
     """PSNR in dB within the padded mouth boxes [F, 4] px of uint8 frames [F, H, W, 3]."""
     error, count = 0.0, 0
-    height, width = made.shape[1:3]
-    for a, b, box in zip(made, true, pad_boxes(boxes, MOUTH_PAD).tolist(), strict=True):
+    height, width = generated.shape[1:3]
+    for a, b, box in zip(generated, true, pad_boxes(boxes, MOUTH_PAD).tolist(), strict=True):
         x0, y0, x1, y1 = (round(value) for value in box)
         area = (slice(max(y0, 0), min(y1, height)), slice(max(x0, 0), min(x1, width)))
         difference = a[area].double() - b[area].double()

@@ -1,4 +1,4 @@
-"""What a longer clip costs: a sampling step of the mini by length, a block by tokens, as a picture.
+"""The cost of longer clips: a sampling step of the mini by length, a block by tokens, as a picture.
 
     python experiments/cost.py experiments/cost.png    # also prints the figures as JSON
 
@@ -31,10 +31,10 @@ from jova_core.chart import (
     Colour,
     Pen,
     draw_axes,
-    finished,
     legend,
     scaled,
     sheet,
+    to_picture,
 )
 from jova_core.decoding import decode
 from jova_core.kernels import fast_fp32
@@ -49,7 +49,7 @@ STEPS, REPEAT = 2, 3
 def by_length() -> dict[str, list[float]]:
     """Seconds of a step (two passes, as guidance needs) and of decoding, for clips of SECONDS."""
     pipeline, settings = load_pipeline(), SampleSettings(steps=STEPS)
-    found: dict[str, list[float]] = {"tokens": [], "step": [], "decode": []}
+    curves: dict[str, list[float]] = {"tokens": [], "step": [], "decode": []}
     for seconds in SECONDS:
         frames = clip_frames(pipeline.timeline, seconds)
         with fast_fp32():
@@ -61,26 +61,26 @@ def by_length() -> dict[str, list[float]]:
                 },
                 REPEAT,
             )
-        found["step"].append(times["step"] / STEPS)
-        found["decode"].append(times["decode"])
+        curves["step"].append(times["step"] / STEPS)
+        curves["decode"].append(times["decode"])
         _, rows, columns = pipeline.config.patch
         video = latents.video.shape[2] * latents.video[0, 0, 0, ::rows, ::columns].numel()
-        sound = latents.audio.shape[2] // pipeline.config.audio_patch
-        found["tokens"].append(video + sound + 2 * pipeline.config.text_tokens)
-    return found
+        audio = latents.audio.shape[2] // pipeline.config.audio_patch
+        curves["tokens"].append(video + audio + 2 * pipeline.config.text_tokens)
+    return curves
 
 
 def by_tokens() -> list[float]:
     """Seconds of a dual block, 768 wide, bf16, one thread, for sequences of TOKENS."""
     torch.set_num_threads(1)
-    found = []
+    seconds = []
     for count in TOKENS:
         size = BlockSize(video=count * 2000 // 2288, audio=count * 160 // 2288, text=count // 36)
         block, x, joint, attend = joint_block("dual", size, torch.bfloat16)
         with torch.inference_mode(), fast_fp32():
             work = {"block": lambda b=block, x=x, j=joint, a=attend: b(x.clone(), j, a)}
-            found.append(medians(work, REPEAT)["block"])
-    return found
+            seconds.append(medians(work, REPEAT)["block"])
+    return seconds
 
 
 def exponent(x: Any, y: Any) -> float:
@@ -103,7 +103,7 @@ def picture(length: dict[str, list[float]], tokens: list[float]) -> torch.Tensor
         f"t^{exponent(TOKENS, tokens):.2f}, at the end t^{exponent(TOKENS[-3:], tokens[-3:]):.2f}"
     )
     legend(pen, WIDTH / 2 + 50, f"block, {ends}", BEST)
-    return finished(image)
+    return to_picture(image)
 
 
 def panel(

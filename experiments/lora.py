@@ -2,9 +2,9 @@
 
     python experiments/lora.py FOLDER [--minutes 20] [--texts 20]
 
-Makes the clips, encodes them, trains by `jova train --lora`, and measures on held-out texts in how
-many clips the hat is seen in its colour and the voice is nearest to the new speaker's, with the
-LoRA and without it. Needs espeak-ng and JOVA_FACE_LANDMARKER. Writes FOLDER/lora.json.
+Renders and encodes the clips, trains with `jova train --lora`, and measures on held-out texts the
+share of clips with the hat in its colour and with the new speaker's voice, with the LoRA and
+without it. Needs espeak-ng and JOVA_FACE_LANDMARKER. Writes FOLDER/lora.json.
 """
 
 import itertools
@@ -45,7 +45,7 @@ def hat_area(frames: Tensor) -> float:
 
 
 def coded(pipeline: JoVAPipeline, wave: Tensor) -> Tensor:
-    """A sound as the codec gives it back, which is how every made one sounds."""
+    """Audio through the codec, like all generated audio."""
     with torch.inference_mode():
         codec = pipeline.codecs.audio
         return codec.decode(codec.encode(wave[None]))[0][: len(wave)]
@@ -55,12 +55,12 @@ def speakers(pipeline: JoVAPipeline) -> tuple[dict[str, Tensor], Tensor]:
     """Centroids of the six voices and the new one, and the spread within a voice."""
     names = (*VOICES, NEW_VOICE)
     bank = make_bank(VOICE_WORDS, names)
-    told = {name: [] for name in names}
+    features = {name: [] for name in names}
     for name, variant in itertools.product(names, range(len(PROSODY))):
         for words in (VOICE_WORDS[:4], VOICE_WORDS[4:]):
             said = np.concatenate([bank[word, name, variant].samples for word in words])
-            told[name].append(speaker_features(coded(pipeline, 0.1 * torch.from_numpy(said))))
-    stacked = {name: torch.stack(values) for name, values in told.items()}
+            features[name].append(speaker_features(coded(pipeline, 0.1 * torch.from_numpy(said))))
+    stacked = {name: torch.stack(values) for name, values in features.items()}
     spread = torch.stack([values.std(dim=0) for values in stacked.values()]).mean(dim=0)
     return {name: values.mean(dim=0) for name, values in stacked.items()}, spread
 

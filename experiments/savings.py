@@ -1,4 +1,4 @@
-"""What cheaper sampling costs in passes and seconds: savings.md without its judges.
+"""Passes and seconds of cheaper sampling: the first columns of savings.md.
 
 python experiments/savings.py
 """
@@ -20,7 +20,7 @@ HIGH = (0.7, 1.0)
 SETTINGS = {
     "default": SampleSettings(),
     "video guided above 0.7": SampleSettings(cfg_video_range=HIGH),
-    "the same, sound against its branch alone": SampleSettings(
+    "the same, audio against the audio branch alone": SampleSettings(
         cfg_video_range=HIGH, cfg_audio_alone=True
     ),
     "both guided above 0.7": SampleSettings(cfg_video_range=HIGH, cfg_audio_range=HIGH),

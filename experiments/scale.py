@@ -1,4 +1,4 @@
-"""What training the full-size presets takes, computed from the network itself; nothing is measured.
+"""Memory and time of training the full-size presets, computed from the networks, not measured.
 
     python experiments/scale.py        # prints the table of scale.md, on any machine
 
@@ -148,15 +148,15 @@ def table() -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for plan in PLANS:
-        found, (total, trained) = cost(plan), weights_of(PRESETS[plan.preset], plan.rank)
+        costs, (total, trained) = cost(plan), weights_of(PRESETS[plan.preset], plan.rank)
         what = (
             f"LoRA {plan.rank}, {trained / 1e6:.0f} M" if plan.rank else f"all {total / 1e9:.1f} B"
         )
-        fits = "fits" if found.weights + found.activations < GPU else "does not fit"
+        fits = "fits" if costs.weights + costs.activations < GPU else "does not fit"
         lines.append(
             f"| {plan.preset} | {what} | {plan.gpus}{' split' if plan.shard else ''} "
-            f"| {found.weights / 1e9:.1f} GB | {found.activations / 1e9:.1f} GB | {fits} "
-            f"| {found.computing:.1f} s | {found.sending:.2f} s |"
+            f"| {costs.weights / 1e9:.1f} GB | {costs.activations / 1e9:.1f} GB | {fits} "
+            f"| {costs.computing:.1f} s | {costs.sending:.2f} s |"
         )
     return "\n".join(lines)
 

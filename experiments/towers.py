@@ -38,7 +38,7 @@ class SeparateBlock(Block):
 
 
 class CrossAttention(nn.Module):
-    """What one modality takes from the other: its queries, their keys and values, a gate of time.
+    """Cross-attention from one modality to the other, with a time-dependent gate.
 
     Ovi (arXiv 2510.01284) joins twin towers by such a pair in every block; queries and keys carry
     the positions of their own stream.
@@ -54,7 +54,7 @@ class CrossAttention(nn.Module):
         self.mod = nn.Linear(config.dim, config.dim)
 
     def qkv_of(self, x: Tensor, rope: Rope) -> tuple[Tensor, Tensor, Tensor]:
-        """q, k, v `[B, H, N, d]` of a stream's tokens; the other stream uses k and v."""
+        """q, k, v `[B, H, N, d]` of a stream; the other stream attends to k and v."""
         normed = nn.functional.layer_norm(x, x.shape[-1:], eps=EPS)
         packed = self.qkv(normed).unflatten(-1, (3, self.heads, -1))
         weights = torch.stack((self.q_norm.weight, self.k_norm.weight))[None]
@@ -62,7 +62,7 @@ class CrossAttention(nn.Module):
 
 
 class FusionBlock(SeparateBlock):
-    """Separate towers whose sound and pictures then look at each other; text stays in its tower."""
+    """Separate towers, then cross-attention between audio and video; text stays in its tower."""
 
     def __init__(self, block: Block, config: JoVAConfig) -> None:
         super().__init__(dict(block.items()), config.heads)
@@ -92,7 +92,7 @@ class FusionBlock(SeparateBlock):
         )
 
     def _gates(self, joint: Joint) -> Tensor:
-        """Gates `[B, G, dim]` of all groups; what the text's rows get is never used."""
+        """Gates `[B, G, dim]` of all groups; those of the text rows are unused."""
         each = [self.cross[MODALITY[branch_of(n)]].mod(vec) for n, vec in joint.vec.items()]
         return torch.cat(each, dim=1)
 

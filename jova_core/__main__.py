@@ -19,12 +19,12 @@ COMMANDS = {
     "train-codecs": (codecs.add_options, codecs.run, "train the mini's codecs"),
     "eval-mini": (evaluate.add_options, evaluate.run, "measure a checkpoint on held-out prompts"),
     "eval-codecs": (evaluate.add_codec_options, evaluate.run_codecs, "measure the codecs"),
-    "bench": (bench.add_options, bench.run, "measure where the time of a clip goes"),
+    "bench": (bench.add_options, bench.run, "measure the time of every part of a clip"),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0, or 2 after one sentence about wrong input, or 130 when interrupted."""
+    """Run one command: 0, or 2 after a sentence about wrong input, or 130 after an interrupt."""
     parser = ArgumentParser(prog="jova", description=__doc__)
     parser.add_argument("--version", action="version", version=f"jova {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

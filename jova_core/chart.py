@@ -1,4 +1,4 @@
-"""What charts are drawn with: a sheet, axes, a pen with one font, colours that all eyes tell apart.
+"""Drawing of charts: a sheet, axes, a pen with one font, and colours for colour-blind eyes too.
 
 Everything is drawn ZOOM times larger and averaged: Pillow's lines have hard edges.
 """
@@ -37,7 +37,7 @@ class Axes:
     y: tuple[float, float]
 
     def at(self, x: float, y: float) -> tuple[float, float]:
-        """Where the point lies in the drawing."""
+        """The place of a point in the drawing."""
         left, top, right, bottom = self.box
         across = (x - self.x[0]) / (self.x[1] - self.x[0])
         up = (y - self.y[0]) / (self.y[1] - self.y[0])
@@ -91,7 +91,7 @@ def draw_axes(
 
 
 def legend(pen: Pen, left: float, words: str, colour: Colour, area: Colour | None = None) -> None:
-    """What a line stands for, above the axes."""
+    """The name of a line, above the axes."""
     if area:
         pen.draw.rectangle(scaled(left, 12, left + 24, 26), fill=area)
     pen.line([scaled(left, 18), scaled(left + 24, 18)], colour, 2.5)
@@ -107,7 +107,7 @@ def ticks(low: float, high: float) -> list[float]:
     return [round(i * step, 9) for i in range(first, last + 1)]
 
 
-def finished(image: Any) -> Tensor:
+def to_picture(image: Any) -> Tensor:
     """The drawing as uint8 [HEIGHT, WIDTH, 3]."""
     return torch.from_numpy(np.array(image.reduce(ZOOM)))
 

@@ -1,4 +1,4 @@
-"""What the core needs of codecs and text encoders: three protocols, and latent statistics.
+"""Three protocols (video codec, audio codec, text encoder) and the statistics of latents.
 
 Legend: B batch, C channels, F frames, T video latents, H W pixels, h w latent rows and columns,
 N samples, L audio latents, S text tokens.
@@ -19,7 +19,7 @@ from .prompt import Prompt
 class VideoCodec(Protocol):
     """Pictures to latents and back; causal in time, so that a clip can be decoded in chunks.
 
-    name: as a config's `video.codec` names it.
+    name: equal to a config's `video.codec`.
     """
 
     name: str
@@ -40,7 +40,7 @@ class VideoCodec(Protocol):
 class AudioCodec(Protocol):
     """Mono audio to latents and back, at the checkpoint's sample rate.
 
-    name: as a config's `audio.codec` names it.
+    name: equal to a config's `audio.codec`.
     """
 
     name: str
@@ -54,7 +54,7 @@ class AudioCodec(Protocol):
         ...
 
     def decode_stream(self, latent: Tensor, chunk: int) -> Iterator[Tensor]:
-        """The audio of `chunk` latents at a time; joined, they are what `decode` returns."""
+        """The audio of `chunk` latents at a time; joined, they equal `decode`."""
         ...
 
 
@@ -66,8 +66,8 @@ class TextEncoder(Protocol):
     ) -> Tensor:
         """`[B, S, width]`, padded to the encoder's fixed length.
 
-        phonemes_only: for each prompt the transcript words that are given by their phonemes alone,
-        which trains words that were never seen; encoders that know no phonemes ignore it.
+        phonemes_only: per prompt, indices of the transcript words to encode by their phonemes
+        alone, which trains unseen words; encoders without phonemes ignore it.
         """
         ...
 

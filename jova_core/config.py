@@ -1,7 +1,7 @@
-"""What a JoVA is, as frozen data: a checkpoint carries its `JoVAConfig` and describes itself.
+"""The config of a JoVA, as frozen data: every checkpoint carries its own and describes itself.
 
-Where the paper or the Waver backbone it builds on state a value, the comment names the source;
-"ours" marks what is not published and was decided here.
+Comments name the source of a value (the paper, or Waver, its backbone); "ours" marks values
+without a published source.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from .fields import build, check_choices, check_numbers
 
 @dataclass(frozen=True, kw_only=True)
 class VideoSpec:
-    """The video stream: rate of the pictures, codec geometry and the statistics of its latents."""
+    """The video stream: frame rate, codec geometry and the statistics of its latents."""
 
     fps: Fraction = Fraction(16)  # Wan2.1's rate; ours
     width: int = 832
@@ -53,15 +53,15 @@ class AudioSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class TextEncoderSpec:
-    """One text encoder: features `[B, max_tokens, width]`; where pads are cut, `[B, S, width]`.
+    """One text encoder: features `[B, max_tokens, width]`, or `[B, S, width]` without padding.
 
-    pad: what becomes of the tokens after the text: kept as the encoder gives them, zeroed, or cut,
-    which leaves 1 ≤ S ≤ max_tokens (the encoders whose pads were masked in training).
-    hidden_layer: which of the encoder's hidden states, counted from the end; -1 is its output.
-    template: the text around the prompt, with {} in the prompt's place, or the name of a template
-    that the encoder's tokenizer has; the first `dropped_prefix` tokens of the result are dropped.
-    fingerprint: "tensor name:SHA-256 of its values in fp32", by which files of one shape are told
-    apart, such as T5 and flan-T5; empty where every file is accepted.
+    pad: padding tokens are kept, zeroed or cut; cutting leaves 1 ≤ S ≤ max_tokens, for encoders
+    with masked padding in training.
+    hidden_layer: index of the encoder's hidden state, from the end; -1 is its output.
+    template: the text around the prompt, with {} in the prompt's place, or the name of one of the
+    tokenizer's templates; the first `dropped_prefix` tokens of the result are dropped.
+    fingerprint: "tensor name:SHA-256 of its values in fp32", to tell files of one shape apart, such
+    as T5 and flan-T5; the empty one accepts every file.
     """
 
     name: str
@@ -90,10 +90,10 @@ class TextEncoderSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class PromptForm:
-    """How the parts of a prompt follow each other in the text that encoders read.
+    """The order of a prompt's parts in the text for the encoders.
 
     The paper's figure has captions first and always three tags. Its second version (ECCV 2026,
-    project page) begins with the transcript and leaves that tag out where nobody speaks.
+    project page) begins with the transcript and leaves that tag out without speech.
     """
 
     order: tuple[str, ...] = ("video_caption", "audio_caption", "transcript")
@@ -102,7 +102,8 @@ class PromptForm:
     def __post_init__(self) -> None:
         parts = sorted(PromptForm.order)
         _check(
-            sorted(self.order) == parts, f"prompt order {self.order} must hold {parts}, once each"
+            sorted(self.order) == parts,
+            f"prompt order {self.order} must contain each of {parts} once",
         )
 
 
@@ -122,7 +123,7 @@ class JoVAConfig:
     mlp_ratio: int = 4
     patch: tuple[int, int, int] = (1, 2, 2)  # latent frames, rows, columns of a token; Waver
     audio_patch: int = 1  # ours
-    image_channels: int = 16  # Waver: the latent of the given picture
+    image_channels: int = 16  # Waver: the latent of the reference picture
     mask_channels: int = 4  # Waver
     rope_axes: tuple[int, int, int] = (16, 56, 56)  # time, rows, columns; sums to the head width
     rope_theta: float = 10_000.0
@@ -133,14 +134,14 @@ class JoVAConfig:
     qkv_bias: bool = True
     text_refiner_blocks: int = 0  # HunyuanVideo: 2
     pooled_width: int = 0  # HunyuanVideo: CLIP's 768
-    pooled_encoder: str = ""  # whose pooled vector that is, such as clip-l
+    pooled_encoder: str = ""  # source of the pooled vector, such as clip-l
     pooled_from_text: bool = False  # ours: the mean refined text token joins the time embedding
     guidance_embed: bool = False  # HunyuanVideo's distilled guidance
     # SiLUs between the time embedding and the head's modulation: Flux and HunyuanVideo have one,
     # the first mini was trained with two.
     head_silu: Literal["once", "twice"] = "twice"
     shift: float = 3.0  # of the sampling schedule; ours
-    max_seconds: float = 20.0  # of a clip; ours: five times the longest that the mini learnt from
+    max_seconds: float = 20.0  # of a clip; ours: five times the mini's longest training clip
     prompt: PromptForm = field(default_factory=PromptForm)
     video: VideoSpec = field(default_factory=VideoSpec)
     audio: AudioSpec = field(default_factory=AudioSpec)
@@ -175,12 +176,12 @@ class JoVAConfig:
 
     @property
     def text_tokens(self) -> int:
-        """Tokens of the whole prompt, those of every encoder; where pads are cut, the most."""
+        """Tokens of the whole prompt over all encoders; without padding, the maximum."""
         return sum(spec.max_tokens for spec in self.text)
 
     @property
     def video_in_channels(self) -> int:
-        """Latent channels entering a video token: noisy, given picture, mask."""
+        """Latent channels of a video token: noisy latent, reference picture, mask."""
         return self.video.channels + self.image_channels + self.mask_channels
 
     def to_json(self) -> str:
@@ -196,13 +197,13 @@ class JoVAConfig:
             raise
         except (ValueError, ArithmeticError, RecursionError) as error:
             raise JoVAError(
-                f"This is no JoVA config ({error}); use one that `jova` wrote."
+                f"Got an invalid JoVA config ({error}); use a config written by `jova`."
             ) from error
 
 
 def _check(condition: bool, sentence: str) -> None:
     if not condition:
-        raise JoVAError(f"Impossible JoVA config: {sentence}.")
+        raise JoVAError(f"Invalid JoVA config: {sentence}.")
 
 
 def _check_stats(
@@ -211,7 +212,7 @@ def _check_stats(
     for name, values in (("mean", mean), ("std", std)):
         _check(
             len(values) in (0, channels),
-            f"{stream} {name} has {len(values)} values, not one for each of {channels} channels",
+            f"{stream} {name} has {len(values)} values; expected {channels}, one per channel",
         )
     _check(len(mean) == len(std), f"{stream} mean and std must be given together")
     _check(all(map(math.isfinite, mean)), f"{stream} mean {mean} must be finite")

@@ -1,4 +1,4 @@
-"""From latents to a clip: whole, or in chunks while it is written; `generate` does both."""
+"""Latents → clip: at once, or in chunks while it is written."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -83,10 +83,12 @@ def decode(pipeline: JoVAPipeline, latents: AVLatents, frames: int) -> Clip:
 
 
 def check_finite(latents: AVLatents) -> None:
-    """Raises JoVAError where a stream holds NaN or infinity."""
+    """Raises JoVAError for NaN or infinity in a stream."""
     for name, part in vars(latents).items():
         if part is not None and not torch.isfinite(part).all():
-            raise JoVAError(f"The {name} latents hold NaN or infinity; lower the guidance scale.")
+            raise JoVAError(
+                f"The {name} latents contain NaN or infinity; lower the guidance scale."
+            )
 
 
 def _decode_video(pipeline: JoVAPipeline, latents: Tensor, chunk: int) -> Iterator[Tensor]:

@@ -1,5 +1,5 @@
-"""The one error that a user gets to read."""
+"""The one error for users."""
 
 
 class JoVAError(ValueError):
-    """Wrong input: one sentence that names what was given, what is expected and what to do."""
+    """Wrong input: one sentence with the input, the expectation and the remedy."""

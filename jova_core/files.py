@@ -1,11 +1,11 @@
-"""Files on disk: what may be opened, and writing that leaves either the whole file or nothing."""
+"""Files on disk: checks before reading, safetensors, and atomic writes."""
 
 import errno
 import hashlib
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,14 +43,14 @@ def read_tensors(
     path: str | Path, kind: str, allowed: str
 ) -> "tuple[dict[str, Tensor], dict[str, str]]":
     """Tensors and metadata of a safetensors file; `kind` and `allowed` as in `existing_file`."""
-    with _opened(path, kind, allowed) as file:
+    with _open(path, kind, allowed) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return tensors, file.metadata() or {}
 
 
 def read_metadata(path: str | Path, kind: str, allowed: str) -> dict[str, str]:
     """The metadata alone, without reading a tensor; arguments as in `read_tensors`."""
-    with _opened(path, kind, allowed) as file:
+    with _open(path, kind, allowed) as file:
         return file.metadata() or {}
 
 
@@ -58,26 +58,36 @@ def read_header(
     path: str | Path, kind: str, allowed: str
 ) -> tuple[dict[str, str], dict[str, tuple[int, ...]]]:
     """Metadata and tensor shapes, without reading a tensor; arguments as in `read_tensors`."""
-    with _opened(path, kind, allowed) as file:
+    with _open(path, kind, allowed) as file:
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
         return file.metadata() or {}, shapes
 
 
+def write_tensors(
+    path: str | Path, tensors: "Mapping[str, Tensor]", metadata: dict[str, str] | None = None
+) -> None:
+    """Write a safetensors file whole or not at all; errors as in `atomic_write`."""
+    from safetensors.torch import save_file  # loads torch
+
+    with atomic_write(Path(path)) as temporary:
+        save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata)
+
+
 @contextmanager
-def _opened(path: str | Path, kind: str, allowed: str) -> Iterator[safe_open]:
+def _open(path: str | Path, kind: str, allowed: str) -> Iterator[safe_open]:
     path = existing_file(path, kind, allowed)
     try:
         with safe_open(path, framework="pt") as file:
             yield file
     except (OSError, SafetensorError) as error:
         raise JoVAError(
-            f"The {kind} file {path} is truncated or no safetensors file ({error}); "
+            f"The {kind} file {path} is truncated or not a safetensors file ({error}); "
             f"give the path of {allowed}."
         ) from error
 
 
 def content_digest(path: str | Path) -> str:
-    """16 hex digits of a file's content, whatever it is called and wherever it lies."""
+    """16 hex digits of a file's content, independent of its name and folder."""
     digest = hashlib.sha256()
     with Path(path).open("rb") as file:
         while block := file.read(1 << 20):
@@ -86,15 +96,14 @@ def content_digest(path: str | Path) -> str:
 
 
 def check_target(target: Path) -> None:
-    """JoVAError if a file of this name cannot be written: no such folder, a folder, no permission.
+    """JoVAError for an unwritable path: missing folder, a folder of that name, no permission.
 
-    For a look before long work; `atomic_write` finds out the rest.
+    A check before long work; `atomic_write` catches the rest.
     """
     try:
         if not target.parent.is_dir():
             raise JoVAError(
-                f"The folder {target.parent} does not exist; make it first or choose another "
-                "folder."
+                f"The folder {target.parent} does not exist; create it or choose another folder."
             )
         if target.is_dir():
             raise JoVAError(f"{target} is a folder; give the name of a file inside it.")
@@ -105,7 +114,7 @@ def check_target(target: Path) -> None:
 
 
 def write_problem(target: Path, code: int | None, reason: str) -> JoVAError:
-    """Return the error for a file that could not be written (`code` is an errno or None)."""
+    """The error of a failed write (`code` is an errno or None)."""
     folder = target.parent
     if code in {errno.ENOSPC, errno.EDQUOT}:
         return JoVAError(
@@ -167,7 +176,7 @@ def atomic_write(target: Path) -> Iterator[Path]:
     except OSError as error:
         raise write_problem(target, error.errno, error.strerror or str(error)) from error
     except SafetensorError as error:
-        # It names the system's error in its text only.
+        # The system's error is only in its text.
         code = re.search(r"os error (\d+)", str(error))
         raise write_problem(target, int(code[1]) if code else None, str(error)) from error
     finally:
@@ -189,7 +198,7 @@ def _flush(path: Path) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Wait until the new name is on the disk, where the system can do that for folders."""
+    """Wait until the new name is on the disk, if the system supports that for folders."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

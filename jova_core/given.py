@@ -1,4 +1,4 @@
-"""What the user gives: a portrait, a voice or a video, and what it is in latents."""
+"""Media from the user (a portrait, audio or a video) and their latents."""
 
 from dataclasses import dataclass
 
@@ -32,8 +32,8 @@ class Given:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
-    """Normalised latents of what is given, and which latent frames those are.
+class GivenLatents:
+    """Normalised latents of given media and the latent frames they cover.
 
     image: the first latent frame is a reference picture, which also enters by its own channels.
     """
@@ -44,7 +44,7 @@ class Known:
     image: bool
 
     def size(self, config: JoVAConfig) -> dict[str, int]:
-        """Height and width in pixels: those of the given pictures, else the trained ones."""
+        """Height and width in pixels: those of the given pictures, else the config's."""
         video, spec = self.latents.video, config.video
         if video is None:
             return {"height": spec.height, "width": spec.width}
@@ -52,7 +52,7 @@ class Known:
         return {"height": rows * spec.spatial_ratio, "width": columns * spec.spatial_ratio}
 
     def put_into(self, noise: AVLatents) -> AVLatents:
-        """The noise with what is given in its place."""
+        """The noise, replaced by the given latents in their places."""
         video, audio = noise.video, noise.audio
         if self.latents.video is not None:
             video = video.clone()
@@ -60,10 +60,10 @@ class Known:
         return AVLatents(video=video, audio=self.latents.audio if self.audio_given else audio)
 
 
-def encode_given(config: JoVAConfig, codecs: Codecs, frames: int, given: Given) -> Known:
-    """Encode what is given for a clip of `frames` pictures; audio is cut or padded to its length.
+def encode_given(config: JoVAConfig, codecs: Codecs, frames: int, given: Given) -> GivenLatents:
+    """Encode given media for a clip of `frames` pictures; audio is cut or padded to its length.
 
-    Raises JoVAError for a video that is shorter than the clip.
+    Raises JoVAError for a video shorter than the clip.
     """
     timeline = Timeline.of(config)
     video_given = torch.zeros(timeline.video_latents(frames), dtype=torch.bool)
@@ -73,7 +73,8 @@ def encode_given(config: JoVAConfig, codecs: Codecs, frames: int, given: Given) 
         count = 1 if given.video is None else frames
         if len(pictures) < count:
             raise JoVAError(
-                f"Got a video of {len(pictures)} frames for a clip of {frames}; make a shorter one."
+                f"Got a video of {len(pictures)} frames for a clip of {frames}; "
+                "make the clip shorter."
             )
         video = codecs.video.encode(to_video(pictures[:count]))
         video_given[: video.shape[2]] = True
@@ -81,7 +82,7 @@ def encode_given(config: JoVAConfig, codecs: Codecs, frames: int, given: Given) 
         samples = timeline.audio_samples(frames)
         wave = torch.nn.functional.pad(given.audio, (0, max(0, samples - len(given.audio))))
         audio = codecs.audio.encode(wave[None, :samples])[..., : timeline.audio_latents(frames)]
-    return Known(
+    return GivenLatents(
         latents=normalise(config, AVLatents(video=video, audio=audio)),
         video_given=video_given,
         audio_given=audio is not None,

@@ -1,4 +1,4 @@
-"""The containers that cross module boundaries: latents of both streams and what conditions them.
+"""The containers between modules: latents of both streams and their conditioning.
 
 Legend: B batch, C channels, T video latent frames, H W latent rows and columns, L audio latents,
 S text tokens.
@@ -22,7 +22,7 @@ class AVLatents:
     audio: Tensor | None = None
 
     def map(self, fn: Callable[[Tensor], Tensor]) -> "AVLatents":
-        """`fn` applied to each stream that is present."""
+        """`fn` of each present stream."""
         return AVLatents(
             video=None if self.video is None else fn(self.video),
             audio=None if self.audio is None else fn(self.audio),
@@ -42,12 +42,12 @@ class AVLatents:
 
 @dataclass(frozen=True, kw_only=True)
 class Conditioning:
-    """What the network is told besides the noisy latents.
+    """Inputs of the network besides the noisy latents.
 
     text: features of each encoder `[B, S_i, width_i]`, in config order.
-    pooled: `[B, pooled_width]`; guidance: the scale of a distilled model `[B]`; both only where the
-    config asks for them.
-    image: latent of the given pictures `[B, C, T, H, W]`, 0 where none is given.
+    pooled: `[B, pooled_width]`; guidance: the scale of a distilled model `[B]`; both only for
+    configs with such an input.
+    image: latent of the given pictures `[B, C, T, H, W]`, 0 elsewhere.
     image_mask: `[B, 1, T, H, W]`, 1 = given.
     """
 
@@ -67,11 +67,11 @@ def latent_shapes(
     width: int | None = None,
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Shapes of both latents for a legal frame count; height and width in pixels."""
-    line, ratio = Timeline.of(config), config.video.spatial_ratio
+    timeline, ratio = Timeline.of(config), config.video.spatial_ratio
     rows = (height or config.video.height) // ratio
     columns = (width or config.video.width) // ratio
-    video = (batch, config.video.channels, line.video_latents(frames), rows, columns)
-    return video, (batch, config.audio.channels, line.audio_latents(frames))
+    video = (batch, config.video.channels, timeline.video_latents(frames), rows, columns)
+    return video, (batch, config.audio.channels, timeline.audio_latents(frames))
 
 
 def draw_noise(

@@ -1,4 +1,4 @@
-"""From a prompt to latents: text, what is given, noise, guidance, solver."""
+"""From a prompt to latents: text, given media, noise, guidance, solver."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -24,18 +24,18 @@ from .vocabulary import Vocabulary
 
 @dataclass(frozen=True, kw_only=True)
 class SampleSettings:
-    """How a clip is sampled. Defaults are ours."""
+    """Settings of sampling. Defaults are ours."""
 
     steps: int = 30
     solver: str = "euler"
     cfg_video: float = 2.0
     cfg_audio: float = 3.0
-    # Noise levels between which guidance applies (arXiv 2404.07724); where it applies to neither
-    # stream, a step costs one pass instead of two.
+    # Noise levels with guidance (arXiv 2404.07724); a step without any costs one pass instead of
+    # two.
     cfg_video_range: tuple[float, float] = (0.0, 1.0)
     cfg_audio_range: tuple[float, float] = (0.0, 1.0)
-    # Where only the sound is guided, against what the audio branch predicts without prompt and
-    # without the pictures: a pass over its tokens alone.
+    # Guides audio alone against the audio branch without prompt and pictures, a pass over its
+    # tokens only, in steps without guidance of the video.
     cfg_audio_alone: bool = False
     cache: float = 0.0  # see flow.cache; 0 computes every step
     shift: float | None = None  # None: the checkpoint's
@@ -50,13 +50,13 @@ class SampleSettings:
         for name in ("cfg_video_range", "cfg_audio_range"):
             low, high = getattr(self, name)
             if not 0 <= low <= high <= 1:
-                raise JoVAError(f"{name} is {low:g} to {high:g}; give two rising values of 0 to 1.")
+                raise JoVAError(f"{name} is {low:g} to {high:g}; give two rising values, 0 to 1.")
         if not 0 <= self.cache < 1:
             raise JoVAError(f"cache is {self.cache:g}; give a change from 0 (off) to below 1.")
         if self.shift is not None and not 0 < self.shift <= 100:
-            raise JoVAError(f"shift is {self.shift}; give one above 0 and up to 100.")
+            raise JoVAError(f"shift is {self.shift}; give a value above 0, at most 100.")
         if not 0 <= self.seed < 2**63:
-            raise JoVAError(f"The seed {self.seed} is out of range; give one from 0 to 2^63 - 1.")
+            raise JoVAError(f"The seed is {self.seed}; give a value from 0 to 2^63 - 1.")
 
     def scales(self, sigma: float) -> tuple[float, float]:
         """Guidance scales of video and audio at a noise level; 1 is none."""
@@ -72,7 +72,7 @@ class SampleSettings:
 class JoVAPipeline:
     """A loaded JoVA with its codecs and its text encoders, in the order of its config.
 
-    vocabulary: the words it was trained on, where they are a closed list.
+    vocabulary: the words of its training, for models with a closed list.
     """
 
     model: JoVA
@@ -93,10 +93,10 @@ class JoVAPipeline:
 
 
 def clip_frames(timeline: Timeline, seconds: float) -> int:
-    """The legal frame count nearest to `seconds`. Raises JoVAError outside what the model makes."""
+    """The legal frame count nearest to `seconds`. JoVAError above the model's maximum."""
     if seconds > timeline.max_seconds:
         limit = timeline.max_seconds
-        raise JoVAError(f"A clip of {seconds:g} s is too long; this model makes up to {limit:g} s.")
+        raise JoVAError(f"A clip of {seconds:g} s is too long; give at most {limit:g} s.")
     return timeline.legal_frames(seconds)
 
 
@@ -112,23 +112,23 @@ def sample(
 ) -> AVLatents:
     """Normalised latents `[1, C, T, h, w]` and `[1, C_a, L]` of a clip of a legal frame count.
 
-    What is given is kept and the rest made to match it. `progress(step, steps)` is called before
-    each step. The same seed gives the same noise on any machine and the same latents on one machine
-    with the same thread count.
+    Given media stay as they are, the rest is generated to match. `progress(step, steps)` is called
+    before each step. The same seed gives the same noise on any machine and the same latents on one
+    machine with the same thread count.
     """
     config = pipeline.config
-    known = encode_given(config, pipeline.codecs, frames, given or Given())
-    video, audio = latent_shapes(config, frames, **known.size(config))
+    clean = encode_given(config, pipeline.codecs, frames, given or Given())
+    video, audio = latent_shapes(config, frames, **clean.size(config))
     image, mask = torch.zeros(video), torch.zeros(1, 1, *video[2:])
-    if known.image:
-        image[:, :, :1], mask[:, :, :1] = known.latents.video, 1
+    if clean.image:
+        image[:, :, :1], mask[:, :, :1] = clean.latents.video, 1
     text = tuple(encoder.encode([prompt, Prompt()]) for encoder in pipeline.encoders)
     velocity: Velocity = GuidedVelocity(
         model=pipeline.model,
         settings=settings,
         conditioning=Conditioning(text=text, image=image.repeat(2, 1, 1, 1, 1), image_mask=mask),
-        free_video=(~known.video_given).float(),
-        free_audio=0.0 if known.audio_given else 1.0,
+        free_video=(~clean.video_given).float(),
+        free_audio=0.0 if clean.audio_given else 1.0,
     )
     if settings.cache:
         velocity = StepCache(velocity, settings.cache)
@@ -139,19 +139,19 @@ def sample(
 
     shift = config.shift if settings.shift is None else settings.shift
     sigmas = simple_sigmas(settings.steps, shift)
-    x = known.put_into(draw_noise(video, audio, settings.seed))
+    x = clean.put_into(draw_noise(video, audio, settings.seed))
     return SOLVERS[settings.solver](velocity, x, sigmas, callback)
 
 
 @dataclass(frozen=True, kw_only=True)
 class GuidedVelocity:
-    """The guided velocity of one clip, as solvers call it; what is given does not move."""
+    """The guided velocity of one clip, as solvers call it; 0 for given latents."""
 
     model: JoVA
     settings: SampleSettings
     conditioning: Conditioning  # the prompt's text, then the empty one's: [2, S, width]
-    free_video: Tensor  # 0 for each latent frame that is given, else 1, [T]
-    free_audio: float  # 0 where the audio is given, else 1
+    free_video: Tensor  # 0 for each given latent frame, else 1, [T]
+    free_audio: float  # 0 for given audio, else 1
 
     def __call__(self, x: AVLatents, sigma: float) -> AVLatents:
         video_scale, audio_scale = self.settings.scales(sigma)
@@ -168,7 +168,7 @@ class GuidedVelocity:
         return AVLatents(video=guided.video * free, audio=guided.audio * self.free_audio)
 
     def _audio_guided_alone(self, x: AVLatents, sigma: float, scale: float) -> AVLatents:
-        """The prompt's velocity, its sound led away from that of a voice without prompt or face."""
+        """The prompt's velocity, its audio guided against audio without prompt and pictures."""
         cond = self._predict(x, sigma, 1)
         time = torch.full((1,), 1000 * sigma * self.free_audio)
         empty = tuple(text[1:] for text in self.conditioning.text)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from .config import AudioSpec, JoVAConfig, TextEncoderSpec, VideoSpec
+from .errors import JoVAError
 
 # Wan2.1's latent statistics are public constants of that codec; core's VAE gives raw means.
 _WAN = VideoSpec(
@@ -51,3 +52,10 @@ PRESETS: dict[str, JoVAConfig] = {
     "jova_3b2": _JOVA_3B2,
     "jova_24b": _JOVA_24B,
 }
+
+
+def preset_config(name: str) -> JoVAConfig:
+    """The config of a preset. JoVAError for an unknown name."""
+    if name not in PRESETS:
+        raise JoVAError(f"The preset {name!r} is unknown; use one of {', '.join(PRESETS)}.")
+    return PRESETS[name]

@@ -28,7 +28,7 @@ _WORD = re.compile(r"\d|[^\W\d_]+(?:'[^\W\d_]+)*")
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """What is seen, how it sounds and what is said; an empty part is legal."""
+    """Captions of the picture and the sound, and the spoken words; parts may be empty."""
 
     video_caption: str = ""
     audio_caption: str = ""
@@ -41,12 +41,12 @@ class Prompt:
                 raise JoVAError(f"The {name} is {text!r}; it must be text.")
             if _KNOWN_TAG.search(text):
                 raise JoVAError(
-                    f"The {name} {text!r} holds a prompt tag; give the three parts separately, "
+                    f"The {name} {text!r} contains a prompt tag; give the three parts separately, "
                     "or the whole tagged text as one prompt."
                 )
 
     def tagged(self, form: PromptForm | None = None) -> str:
-        """Return the text that encoders read, by the form of a checkpoint's config."""
+        """The text for the encoders, in the form of a checkpoint's config."""
         form = form or PromptForm()
         silent = not (self.transcript or form.transcript_if_empty)
         parts = [part for part in form.order if not (silent and part == "transcript")]
@@ -77,14 +77,14 @@ def parse_prompt(text: str) -> Prompt:
     before = _tidy(text[: tags[0].start()])
     if before and "video_caption" in parts:
         raise JoVAError(
-            f"The prompt has the text {before!r} before its first tag; put it behind one of the "
+            f"The prompt has the text {before!r} before its first tag; move it behind one of the "
             f"tags: {_tag_list()}."
         )
     return Prompt(**({"video_caption": before} if before else {}), **parts)
 
 
 def _check_tags(text: str) -> None:
-    """Reject tags other than the three, which would end up being spoken or drawn."""
+    """Reject other tags: they would be spoken or drawn."""
     for tag in _TAG_LIKE.finditer(text):
         if not _KNOWN_TAG.match(tag[0]):
             raise JoVAError(
@@ -98,7 +98,7 @@ def _tag_list() -> str:
 
 
 def _parse_plain(text: str) -> Prompt:
-    """Split an untagged sentence into what is quoted (said) and the rest (seen)."""
+    """Split an untagged sentence into the quoted speech and the caption around it."""
     quotes = list(_QUOTED.finditer(text))
     if not quotes:
         return Prompt(video_caption=_tidy(text))

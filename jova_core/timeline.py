@@ -1,7 +1,6 @@
 """Time as a type: seconds, frames, video latents, audio samples and audio latents, exactly.
 
-Everything that lasts is counted here and nowhere else, in fractions; floats appear only in
-positions for RoPE.
+All durations are computed here, in fractions; floats appear only in positions for RoPE.
 """
 
 import math
@@ -27,7 +26,7 @@ class Timeline:
 
     @staticmethod
     def of(config: JoVAConfig) -> "Timeline":
-        """The timeline that a checkpoint was trained on."""
+        """The timeline of a checkpoint."""
         return Timeline(
             fps=config.video.fps,
             sample_rate=config.audio.sample_rate,
@@ -46,21 +45,21 @@ class Timeline:
         Raises JoVAError if `seconds` is not a finite number above 0.
         """
         if not math.isfinite(seconds) or seconds <= 0:
-            raise JoVAError(f"A clip of {seconds} s cannot be made; give a length above 0 s.")
+            raise JoVAError(f"Got a clip length of {seconds} s; give a length above 0 s.")
         steps = (Fraction(seconds) * self.fps - 1) / self.temporal_ratio
         return max(0, math.floor(steps + Fraction(1, 2))) * self.temporal_ratio + 1
 
     def whole_frames(self, frames: int) -> int:
-        """The largest legal count of at most `frames` >= 1: what lies beyond fills no latent."""
+        """The largest legal count of at most `frames` >= 1; frames beyond it fill no latent."""
         return self.frames((frames - 1) // self.temporal_ratio + 1)
 
     def covering_frames(self, seconds: Fraction | float) -> int:
-        """The shortest legal frame count that lasts as long as a sound, but ¼ frame of it."""
+        """The shortest legal frame count that covers this length of audio, but for ¼ frame."""
         frames = math.ceil(Fraction(seconds) * self.fps - Fraction(1, 4))
         return self.frames(self.latent_of_frame(max(frames, 1) - 1) + 1)
 
     def seconds(self, frames: int) -> Fraction:
-        """How long `frames` pictures last."""
+        """The length of `frames` pictures."""
         return Fraction(frames) / self.fps
 
     def video_latents(self, frames: int) -> int:
@@ -69,7 +68,7 @@ class Timeline:
             near = self.legal_frames(self.seconds(max(frames, 1)))
             step = self.temporal_ratio
             raise JoVAError(
-                f"{frames} frames do not fill whole latents; allowed are {step}·n + 1, "
+                f"Got {frames} frames; expected {step}·n + 1, to fill whole latents: "
                 f"the nearest is {near}."
             )
         return (frames - 1) // self.temporal_ratio + 1
@@ -79,7 +78,7 @@ class Timeline:
         return (video_latents - 1) * self.temporal_ratio + 1
 
     def latent_of_frame(self, frame: int) -> int:
-        """Which latent frame holds picture `frame` (both count from 0)."""
+        """The latent frame with picture `frame` (both count from 0)."""
         return -(-frame // self.temporal_ratio)
 
     def audio_latents(self, frames: int) -> int:

@@ -1,4 +1,4 @@
-"""The words that a model was trained on, and how long words take to say."""
+"""The words of a model's training, and the time to say words."""
 
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
@@ -9,17 +9,17 @@ from .prompt import PARTS, Prompt, normalise_words
 # Measured on the mini's data: a word lasts 0.50 s, the shortest pauses are 0.08 s.
 _SECONDS_PER_WORD = 0.58
 _SECONDS_AROUND = 0.12
-_SLACK = 0.5  # s, by which the estimate may be wrong
-# What becomes of words that a model was not trained on.
+_SLACK = 0.5  # s, tolerance of the estimate
+# The treatment of words outside the training.
 _UNKNOWN = {
-    "video_caption": "leaves that out",
-    "audio_caption": "leaves that out",
-    "transcript": "says that by its sounds",
+    "video_caption": "ignored",
+    "audio_caption": "ignored",
+    "transcript": "spoken by their phonemes",
 }
 
 
 def estimate_seconds(transcript: str) -> float:
-    """Return about how long the transcript takes to say, in seconds; 0 without words."""
+    """About how many seconds the transcript takes to say; 0 without words."""
     words = len(normalise_words(transcript))
     return words * _SECONDS_PER_WORD + _SECONDS_AROUND if words else 0.0
 
@@ -34,7 +34,7 @@ def describe_length(prompt: Prompt, seconds: float) -> str:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The normalised words that a model was trained on, per part of the prompt."""
+    """The normalised words of a model's training, per part of the prompt."""
 
     video_words: tuple[str, ...]
     audio_words: tuple[str, ...]
@@ -49,8 +49,8 @@ class Vocabulary:
         """Read what `to_dict` returned; JoVAError when a list is missing or unknown."""
         names = [field.name for field in fields(cls)]
         if not isinstance(data, dict) or sorted(data) != sorted(names):
-            came = sorted(data) if isinstance(data, dict) else type(data).__name__
-            raise JoVAError(f"The vocabulary holds {came}; it must hold {names}.")
+            lists = sorted(data) if isinstance(data, dict) else type(data).__name__
+            raise JoVAError(f"Got a vocabulary of {lists}; expected {names}.")
         return cls(**{name: tuple(str(word) for word in data[name]) for name in names})
 
     def allowed(self, part: str) -> tuple[str, ...]:
@@ -60,24 +60,24 @@ class Vocabulary:
 
     def unknown(self, prompt: Prompt) -> dict[str, list[str]]:
         """Return the unknown words by part, each once; parts without any are absent."""
-        found = {}
+        result = {}
         for part in PARTS:
-            known = set(self.allowed(part))
-            words = [word for word in normalise_words(getattr(prompt, part)) if word not in known]
+            allowed = set(self.allowed(part))
+            words = [word for word in normalise_words(getattr(prompt, part)) if word not in allowed]
             if words:
-                found[part] = list(dict.fromkeys(words))
-        return found
+                result[part] = list(dict.fromkeys(words))
+        return result
 
 
 def describe_unknown(prompt: Prompt, vocabulary: Vocabulary) -> str:
-    """Return one sentence per part that names each unknown word and the allowed list, else ""."""
+    """One sentence per part with unknown words, their treatment and the known words, else ""."""
     sentences = []
     for part, words in vocabulary.unknown(prompt).items():
         allowed = vocabulary.allowed(part)
         named = ", ".join(_with_suggestion(word, allowed) for word in words)
         sentences.append(
-            f"The model was not trained on {named} in the {part.replace('_', ' ')} and "
-            f"{_UNKNOWN[part]}; it knows: {', '.join(allowed)}."
+            f"Unknown words in the {part.replace('_', ' ')}, {_UNKNOWN[part]}: {named}. "
+            f"The model knows: {', '.join(allowed)}."
         )
     return " ".join(sentences)
 

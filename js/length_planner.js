@@ -1,17 +1,17 @@
-// JoVA Length says in the node, while it is being typed, what clip a length in seconds becomes.
+// JoVA Length shows in the node, while you type, which clip a length in seconds becomes.
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 import { chain } from "./lib/chain.js";
 import { describe, ratesQuery, secondsForFrames } from "./lib/planner.js";
 
-// Pixels: three lines of text and the field; a width that needs two lines at most as a rule.
+// Pixels: height for three lines of text and the field, width for two lines as a rule.
 const HEIGHT = 90;
 const WIDTH = 330;
 
-// The views of the JoVA Length nodes that stand in a graph, and those nodes that want drawing.
+// The views of the JoVA Length nodes in the graph, and the nodes to redraw.
 const views = new Map();
 const due = new Set();
-// What the server said, by query: { rates }, { error }, or {} while it is being asked.
+// Answers of the server by query: { rates }, { error }, or {} while waiting.
 const answers = new Map();
 
 function ratesFor(choice) {
@@ -20,7 +20,7 @@ function ratesFor(choice) {
     const waiting = {};
     answers.set(query, waiting);
     ask(query).then((answer) => {
-      // Not if the answers were forgotten meanwhile.
+      // Not if the answers were cleared meanwhile.
       if (answers.get(query) !== waiting) return;
       answers.set(query, answer);
       refreshAll();
@@ -33,10 +33,10 @@ async function ask(query) {
   try {
     const reply = await api.fetchApi(`/jova/rates?${query}`);
     if (reply.ok) return { rates: await reply.json() };
-    const told = await reply.json().catch(() => ({}));
-    return { error: told.error ?? `No rates came (${reply.status}); restart ComfyUI.` };
+    const { error } = await reply.json().catch(() => ({}));
+    return { error: error ?? `The server has no rates (status ${reply.status}); restart ComfyUI.` };
   } catch (error) {
-    return { error: `The server did not tell the rates (${error.message}); reload the page.` };
+    return { error: `Reading the rates failed (${error.message}); reload the page.` };
   }
 }
 
@@ -49,7 +49,7 @@ function refreshAll() {
   for (const node of views.keys()) refresh(node);
 }
 
-/** Draws once per animation frame, however much changed. */
+/** Draws at most once per animation frame. */
 function refresh(node) {
   if (!views.has(node)) return;
   if (due.size === 0) requestAnimationFrame(drawDue);
@@ -71,7 +71,7 @@ function setFrames(node, frames) {
   const { rates } = describe(node, ratesFor);
   if (widget && rates && Number.isFinite(frames)) {
     const seconds = secondsForFrames(rates, frames, widget.options);
-    // The two calls around it make it one step of undo.
+    // The two calls around it make this one undo step.
     app.canvas?.emitBeforeChange?.();
     widget.value = seconds;
     widget.callback?.(seconds, app.canvas, node);
@@ -81,7 +81,7 @@ function setFrames(node, frames) {
   refresh(node);
 }
 
-/** The line of text, and the field whose numbers go to `onFrames`. */
+/** A line of text and a number field that calls `onFrames`. */
 function makeView(onFrames) {
   const line = document.createElement("div");
   line.style.cssText = "flex:1;overflow:auto;line-height:1.35";
@@ -98,13 +98,13 @@ function makeView(onFrames) {
     "display:flex;flex-direction:column;gap:4px;box-sizing:border-box;padding:2px 6px;" +
     "font:12px sans-serif;color:var(--input-text,#ddd)";
   root.append(line, label);
-  // The page calls this on a click beside the widget, where only the field can have the focus.
+  // The page calls this on a click beside the widget; only the field can have the focus.
   root.blur = () => field.blur();
-  // What is being typed stays until it is done.
+  // Keep the typed number until the user is done.
   let typing = false;
   field.addEventListener("input", () => (typing = true));
-  for (const done of ["change", "blur"]) {
-    field.addEventListener(done, () => {
+  for (const event of ["change", "blur"]) {
+    field.addEventListener(event, () => {
       if (typing) onFrames(field.valueAsNumber);
       typing = false;
     });
@@ -125,7 +125,7 @@ function makeView(onFrames) {
 function addPlanner(node) {
   const seconds = secondsWidget(node);
   if (!seconds) return;
-  // The page would round to one decimal, its rule for a step of 0.25; legal lengths need more.
+  // The page would round to one decimal; legal lengths need more.
   Object.assign(seconds.options, { round: 0, precision: 2 });
   const view = makeView((frames) => setFrames(node, frames));
   const widget = node.addDOMWidget("length_plan", "jova_length_plan", view.root, {
@@ -134,7 +134,7 @@ function addPlanner(node) {
     getMaxHeight: () => HEIGHT,
     margin: 6,
   });
-  // The option keeps it out of the prompt, this out of the saved workflow.
+  // The option above keeps it out of the prompt, this out of the saved workflow.
   widget.serialize = false;
   const [width, height] = node.computeSize();
   node.setSize([Math.max(node.size[0], width, WIDTH), Math.max(node.size[1], height)]);

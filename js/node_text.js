@@ -1,21 +1,21 @@
-// Nodes of this pack say in words what they did: remarks on a prompt, a report, a file's name.
+// Shows text in nodes after a run: remarks on a prompt, a report, a file name.
 import { app } from "../../scripts/app.js";
 import { chain } from "./lib/chain.js";
 
-// Pixels of a text of some lines; longer ones scroll.
+// Pixels; longer texts scroll.
 const HEIGHT = 110;
-const SAYING = new Set([
+const WITH_TEXT = new Set([
   ...["JoVAEncodeDataset", "JoVAMouthMask", "JoVAPrompt", "JoVASaveVideo", "JoVASyncReport"],
   "JoVATrainLoRA",
 ]);
 
-/** The lines that a run put out for a node; "" if there are none. */
+/** The lines of text in a node's output; "" if there are none. */
 export function sentences(output) {
   return [output?.text ?? []].flat().join("\n").trim();
 }
 
 function show(node, text) {
-  let widget = node.widgets?.find((found) => found.name === "said");
+  let widget = node.widgets?.find(({ name }) => name === "said");
   if (!text && !widget) return;
   widget ??= addText(node);
   widget.element.textContent = text;
@@ -34,7 +34,7 @@ function addText(node) {
     getMinHeight: () => HEIGHT,
     getMaxHeight: () => HEIGHT,
   });
-  // The option keeps it out of the prompt, this out of the saved workflow.
+  // The option above keeps it out of the prompt, this out of the saved workflow.
   widget.serialize = false;
   const [width, height] = node.computeSize();
   node.setSize([Math.max(node.size[0], width), Math.max(node.size[1], height)]);
@@ -45,7 +45,7 @@ function addText(node) {
 app.registerExtension({
   name: "JoVA.NodeText",
   nodeCreated(node) {
-    if (!SAYING.has(node.comfyClass)) return;
+    if (!WITH_TEXT.has(node.comfyClass)) return;
     chain(node, "onExecuted", (output) => show(node, sentences(output)));
   },
 });

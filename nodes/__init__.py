@@ -32,10 +32,10 @@ NODES: list[type[io.ComfyNode]] = [
 
 
 class JoVAExtension(ComfyExtension):
-    """What ComfyUI asks a pack for."""
+    """The pack's entry for ComfyUI."""
 
     async def on_load(self) -> None:
-        """Let the page ask for a checkpoint's rates."""
+        """Add the route that tells the page a checkpoint's rates."""
         add_routes()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:

@@ -1,4 +1,4 @@
-"""Lengths, empty latents and what in them is given."""
+"""Lengths, empty latents and tasks."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from ._comfy import latent as adapter
 
 
 class JoVALength(io.ComfyNode):
-    """Seconds as a frame count that the model can make."""
+    """Seconds → a frame count that the model supports."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -16,27 +16,25 @@ class JoVALength(io.ComfyNode):
             node_id="JoVALength",
             display_name="JoVA Length",
             category="model/latent/jova",
-            description="Turns seconds into the nearest length that the model can make, or takes "
-            "the length of a sound or film.",
+            description="Turns seconds into the nearest clip length that the model supports, or "
+            "matches the clip to the length of your audio or video.",
             search_aliases=["jova", "duration", "frames", "seconds"],
             inputs=[
-                io.Model.Input("model", tooltip="Whose frame rate counts."),
+                io.Model.Input("model", tooltip="Sets the frame rate."),
                 io.Float.Input(
                     "seconds",
                     default=2.0,
                     min=0.1,
                     max=20.0,
                     step=0.01,
-                    tooltip="The length you want; not used when a sound or film is connected. The "
-                    "mini was trained on 2 s and 4 s.",
+                    tooltip="Target length; ignored when audio or film is connected. JoVA-mini was "
+                    "trained on 2 s and 4 s.",
                 ),
                 io.Audio.Input(
-                    "audio", optional=True, tooltip="A sound that the clip lasts as long as."
+                    "audio", optional=True, tooltip="Match the clip's length to this audio."
                 ),
                 io.Image.Input(
-                    "film",
-                    optional=True,
-                    tooltip="A film that the clip lasts as long as.",
+                    "film", optional=True, tooltip="Match the clip's length to this video."
                 ),
                 io.Float.Input(
                     "film_fps",
@@ -46,16 +44,16 @@ class JoVALength(io.ComfyNode):
                     step=0.01,
                     optional=True,
                     advanced=True,
-                    tooltip="Frames a second of the film; 0: those of the model.",
+                    tooltip="Frame rate of the film input; 0: the model's frame rate.",
                 ),
             ],
             outputs=[
-                io.Int.Output(display_name="frames", tooltip="For Empty JoVA Latent."),
+                io.Int.Output(display_name="frames", tooltip="Frame count; for Empty JoVA Latent."),
                 io.Float.Output(display_name="seconds", tooltip="Exact length; for JoVA Prompt."),
-                io.Float.Output(display_name="fps", tooltip="Frames a second of the model."),
-                io.Int.Output(display_name="video_latents", tooltip="Latent frames."),
-                io.Int.Output(display_name="audio_latents", tooltip="Audio latents."),
-                io.String.Output(display_name="summary", tooltip="All of it in a sentence."),
+                io.Float.Output(display_name="fps", tooltip="Frame rate of the model."),
+                io.Int.Output(display_name="video_latents", tooltip="Number of video latents."),
+                io.Int.Output(display_name="audio_latents", tooltip="Number of audio latents."),
+                io.String.Output(display_name="summary", tooltip="All values in one line."),
             ],
         )
 
@@ -73,7 +71,7 @@ class JoVALength(io.ComfyNode):
 
 
 class JoVAEmptyLatent(io.ComfyNode):
-    """Where sampling starts."""
+    """The empty video and audio latents that sampling starts from."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -81,17 +79,17 @@ class JoVAEmptyLatent(io.ComfyNode):
             node_id="JoVAEmptyLatent",
             display_name="Empty JoVA Latent",
             category="model/latent/jova",
-            description="An empty latent for video and sound of the same length.",
+            description="Creates an empty video and audio latent of the same length.",
             search_aliases=["jova", "empty latent video", "audio video latent"],
             inputs=[
-                io.Model.Input("model", tooltip="Whose size and rates count."),
+                io.Model.Input("model", tooltip="Sets the default size and the rates."),
                 io.Int.Input(
                     "frames",
                     default=33,
                     min=1,
                     max=4097,
                     step=4,
-                    tooltip="Frames of the clip, 4·n + 1; from JoVA Length.",
+                    tooltip="Frame count, 4·n + 1; from JoVA Length.",
                 ),
                 io.Int.Input(
                     "width",
@@ -99,7 +97,7 @@ class JoVAEmptyLatent(io.ComfyNode):
                     min=0,
                     max=4096,
                     step=8,
-                    tooltip="Pixels; 0 is the width the model was trained on.",
+                    tooltip="Width in pixels; 0: the width the model was trained on.",
                 ),
                 io.Int.Input(
                     "height",
@@ -107,17 +105,17 @@ class JoVAEmptyLatent(io.ComfyNode):
                     min=0,
                     max=4096,
                     step=8,
-                    tooltip="Pixels; 0 is the height the model was trained on.",
+                    tooltip="Height in pixels; 0: the height the model was trained on.",
                 ),
                 io.Int.Input(
                     "batch_size",
                     default=1,
                     min=1,
                     max=64,
-                    tooltip="How many clips are made at once.",
+                    tooltip="Number of clips to generate at once.",
                 ),
             ],
-            outputs=[io.Latent.Output(display_name="latent", tooltip="Video and audio stream.")],
+            outputs=[io.Latent.Output(display_name="latent", tooltip="Video and audio latent.")],
         )
 
     @classmethod
@@ -128,7 +126,7 @@ class JoVAEmptyLatent(io.ComfyNode):
 
 
 class JoVATask(io.ComfyNode):
-    """What is given and what is made."""
+    """Text to video, audio to video or video to audio."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -136,21 +134,21 @@ class JoVATask(io.ComfyNode):
             node_id="JoVATask",
             display_name="JoVA Task",
             category="model/latent/jova",
-            description="Says what is given and what is made: nothing (both are made), the sound "
-            "(the pictures are made to it) or the pictures (the sound is made to them).",
+            description="Chooses the task: generate video and audio from the prompt, video to "
+            "match your audio, or audio to match your video.",
             search_aliases=["jova", "audio to video", "video to audio", "lip sync", "dub"],
             inputs=[
-                io.Model.Input("model", tooltip="Whose rates count."),
+                io.Model.Input("model", tooltip="Sets the frame rate and the audio rate."),
                 io.Latent.Input("latent", tooltip="From Empty JoVA Latent."),
                 io.Combo.Input(
                     "given",
                     options=["nothing", "audio", "video"],
-                    tooltip="audio: connect audio and audio_vae. video: connect film and "
-                    "video_vae.",
+                    tooltip="Choose what is given: nothing, audio or video. audio needs the inputs "
+                    "audio and audio_vae; video needs film and video_vae.",
                 ),
-                io.Audio.Input("audio", optional=True, tooltip="The voice to act to."),
+                io.Audio.Input("audio", optional=True, tooltip="The voice to lip-sync to."),
                 io.Vae.Input("audio_vae", optional=True, tooltip="From Load JoVA Codecs."),
-                io.Image.Input("film", optional=True, tooltip="The silent film to give a voice."),
+                io.Image.Input("film", optional=True, tooltip="The silent video to voice."),
                 io.Vae.Input("video_vae", optional=True, tooltip="From Load JoVA Codecs."),
                 io.Float.Input(
                     "film_fps",
@@ -160,11 +158,14 @@ class JoVATask(io.ComfyNode):
                     step=0.01,
                     optional=True,
                     advanced=True,
-                    tooltip="Frames a second of the film; 0: those of the model.",
+                    tooltip="Frame rate of the film input; 0: the model's frame rate.",
                 ),
             ],
             outputs=[
-                io.Latent.Output(display_name="latent", tooltip="With what is given, and a mask.")
+                io.Latent.Output(
+                    display_name="latent",
+                    tooltip="The latent with the given stream, masked so that it stays.",
+                )
             ],
         )
 

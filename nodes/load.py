@@ -19,28 +19,28 @@ class JoVALoadModel(io.ComfyNode):
             node_id="JoVALoadModel",
             display_name="Load JoVA Model",
             category="model/loaders/jova",
-            description="Loads the transformer that makes video and sound together. The bundled "
+            description="Loads a model that generates video and audio together. The bundled "
             "JoVA-mini needs no download.",
             search_aliases=["jova", "talking video", "audio video model", "load diffusion model"],
             inputs=[
                 io.Combo.Input(
                     "checkpoint",
                     options=files.model_files("diffusion_models"),
-                    tooltip="The bundled mini, or a JoVA checkpoint from models/diffusion_models.",
+                    tooltip="The bundled mini or a JoVA checkpoint from models/diffusion_models.",
                 ),
                 io.Combo.Input(
                     "weight_dtype",
                     options=list(adapter.WEIGHT_DTYPES),
                     advanced=True,
-                    tooltip="How weights are kept in memory. default: as ComfyUI finds best. fp8 "
-                    "halves the memory of bf16 at some cost in quality.",
+                    tooltip="Precision of the weights in memory. default: ComfyUI's choice. fp8 "
+                    "needs half the memory of bf16 and costs some quality.",
                 ),
                 io.Combo.Input(
                     "preset",
                     options=list(adapter.PRESET_NAMES),
                     advanced=True,
-                    tooltip="Only for a file that lost its metadata, as core's save and merge "
-                    "nodes write them: the shape and rates of the model.",
+                    tooltip="Architecture and rates, for a file without metadata: ComfyUI's save "
+                    "and merge nodes drop it.",
                 ),
             ],
             outputs=[io.Model.Output(display_name="model", tooltip="The JoVA transformer.")],
@@ -60,25 +60,25 @@ class JoVALoadTextEncoder(io.ComfyNode):
             node_id="JoVALoadTextEncoder",
             display_name="Load JoVA Text Encoder",
             category="model/loaders/jova",
-            description="Loads what turns a prompt into numbers. JoVA-mini's encoder is built in "
-            "and knows a published list of words.",
+            description="Loads the text encoder for the prompt. JoVA-mini's encoder is built in "
+            "and knows a fixed list of words.",
             search_aliases=["jova", "clip", "load clip", "text encoder"],
             inputs=[
                 io.Combo.Input(
                     "encoder_1",
                     options=[files.BUNDLED],
-                    tooltip="The first text encoder that the checkpoint was trained with.",
+                    tooltip="First text encoder of the checkpoint.",
                 ),
                 io.Combo.Input(
                     "encoder_2",
                     options=[_NONE],
-                    tooltip="The second one. JoVA-mini has none.",
+                    tooltip="Second text encoder of the checkpoint; JoVA-mini has none.",
                 ),
                 io.Model.Input(
                     "model",
                     optional=True,
-                    tooltip="Whose vocabulary to use: connect a mini that you trained on other "
-                    "words. Not connected: the bundled mini's words.",
+                    tooltip="Use the vocabulary of this model; connect it for a mini trained on "
+                    "other words. Not connected: the bundled mini's words.",
                 ),
             ],
             outputs=[io.Clip.Output(display_name="clip", tooltip="For JoVA Prompt.")],
@@ -98,18 +98,22 @@ class JoVALoadCodecs(io.ComfyNode):
             node_id="JoVALoadCodecs",
             display_name="Load JoVA Codecs",
             category="model/loaders/jova",
-            description="Loads what turns latents into pictures and sound, and back.",
+            description="Loads the video codec and the audio codec as two VAEs.",
             search_aliases=["jova", "vae", "audio vae", "load vae"],
             inputs=[
                 io.Combo.Input(
                     "codecs",
                     options=files.model_files("vae"),
-                    tooltip="The codecs of JoVA-mini, or a JoVA codec file from models/vae.",
+                    tooltip="The codecs of JoVA-mini or a JoVA codec file from models/vae.",
                 ),
             ],
             outputs=[
-                io.Vae.Output(display_name="video_vae", tooltip="Pictures; works in VAE Decode."),
-                io.Vae.Output(display_name="audio_vae", tooltip="Sound; works in VAEDecodeAudio."),
+                io.Vae.Output(
+                    display_name="video_vae", tooltip="Video codec; also works in VAE Decode."
+                ),
+                io.Vae.Output(
+                    display_name="audio_vae", tooltip="Audio codec; also works in VAE Decode Audio."
+                ),
             ],
         )
 

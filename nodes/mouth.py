@@ -1,4 +1,4 @@
-"""Where the mouths are, as masks for any model."""
+"""Mouth masks for any model."""
 
 from typing import Any
 
@@ -16,18 +16,17 @@ class JoVAMouthMask(io.ComfyNode):
             node_id="JoVAMouthMask",
             display_name="JoVA Mouth Mask",
             category="video/jova",
-            description="Finds the mouths in the frames of a clip: masks for pixels and for "
-            "latents, boxes, and a picture of them. Needs the package mediapipe and its face "
-            "model.",
+            description="Finds the mouths in a clip and returns pixel masks, latent masks, boxes "
+            "and an overlay. Needs the package mediapipe and its face model.",
             search_aliases=["jova", "lips", "face mask", "inpaint", "mediapipe", "bounding box"],
             inputs=[
-                io.Image.Input("image", tooltip="The frames of one clip in order, or one picture."),
+                io.Image.Input("image", tooltip="Frames of one clip, or one image."),
                 io.Int.Input(
                     "faces",
                     default=1,
                     min=1,
                     max=adapter.MOST_FACES,
-                    tooltip="How many faces of a frame are looked for; the clearest come first.",
+                    tooltip="Maximum number of faces; the clearest come first.",
                 ),
                 io.Float.Input(
                     "pad",
@@ -35,8 +34,7 @@ class JoVAMouthMask(io.ComfyNode):
                     min=0.0,
                     max=4.0,
                     step=0.05,
-                    tooltip="Margin on each side of the lips, as a share of their width and "
-                    "height.",
+                    tooltip="Margin around the lips, as a fraction of their width and height.",
                 ),
                 io.Int.Input(
                     "frames_per_latent",
@@ -45,9 +43,8 @@ class JoVAMouthMask(io.ComfyNode):
                     max=8,
                     optional=True,
                     advanced=True,
-                    tooltip="How the latent mask counts: the first latent holds the first frame "
-                    "alone, each later one this many. 4: JoVA, Wan, HunyuanVideo; 8: LTX; 1: "
-                    "models of pictures.",
+                    tooltip="Frames per latent of the video model (the first latent holds one "
+                    "frame). 4: JoVA, Wan, HunyuanVideo; 8: LTX; 1: image models.",
                 ),
                 io.Int.Input(
                     "pixels_per_latent",
@@ -56,25 +53,22 @@ class JoVAMouthMask(io.ComfyNode):
                     max=64,
                     optional=True,
                     advanced=True,
-                    tooltip="Pixels on a side of a latent. 8: JoVA and most models; 16: Wan 2.2 "
-                    "5B; 32: LTX.",
+                    tooltip="Pixels per latent, along each side. 8: JoVA and most models; 16: "
+                    "Wan 2.2 5B; 32: LTX.",
                 ),
             ],
             outputs=[
-                io.Mask.Output(display_name="mask", tooltip="One mask for each frame."),
+                io.Mask.Output(display_name="mask", tooltip="One mask per frame, in pixels."),
                 io.Mask.Output(
                     display_name="latent_mask",
-                    tooltip="One mask for each latent, in the size of the latent: for Set Latent "
-                    "Noise Mask. Frames at the end that fill no latent are left out, as VAE Encode "
-                    "does.",
+                    tooltip="One mask per latent, for Set Latent Noise Mask. Frames at the end "
+                    "that do not fill a latent are dropped, as in VAE Encode.",
                 ),
-                io.BoundingBox.Output(
-                    display_name="boxes", tooltip="The boxes of each frame, in pixels."
-                ),
-                io.Image.Output(display_name="overlay", tooltip="The frames with the boxes drawn."),
+                io.BoundingBox.Output(display_name="boxes", tooltip="Boxes per frame, in pixels."),
+                io.Image.Output(display_name="overlay", tooltip="Frames with the boxes drawn in."),
                 io.String.Output(
                     display_name="report",
-                    tooltip="In how many frames each mouth was measured, interpolated or missing.",
+                    tooltip="Frames in which each mouth was measured, interpolated or missing.",
                 ),
             ],
         )
@@ -88,5 +82,5 @@ class JoVAMouthMask(io.ComfyNode):
         frames_per_latent: int = 4,
         pixels_per_latent: int = 8,
     ) -> io.NodeOutput:
-        found = adapter.mouth_masks(image, faces, pad, frames_per_latent, pixels_per_latent)
-        return io.NodeOutput(*found.outputs(), ui=ui.PreviewText(found.report))
+        masks = adapter.mouth_masks(image, faces, pad, frames_per_latent, pixels_per_latent)
+        return io.NodeOutput(*masks.outputs(), ui=ui.PreviewText(masks.report))

@@ -1,4 +1,4 @@
-"""Prompts and reference pictures: what the model is told."""
+"""Prompts and reference images."""
 
 from typing import Any
 
@@ -16,8 +16,8 @@ class JoVAPrompt(io.ComfyNode):
             node_id="JoVAPrompt",
             display_name="JoVA Prompt",
             category="model/conditioning/jova",
-            description="What is seen, how it sounds and what is said. Names every word that the "
-            "model was not trained on and says when the words need more time than the clip has.",
+            description="Encodes a prompt: the picture, the voice and the spoken words. Lists the "
+            "words the model was not trained on, and warns when the clip is too short for them.",
             search_aliases=["jova", "clip text encode", "transcript", "speech", "caption"],
             inputs=[
                 io.Clip.Input("clip", tooltip="From Load JoVA Text Encoder."),
@@ -25,34 +25,34 @@ class JoVAPrompt(io.ComfyNode):
                     "video_caption",
                     multiline=True,
                     default="a light face with brown hair in a red shirt on a blue background",
-                    tooltip="What is seen: the person, clothes and background.",
+                    tooltip="The picture: person, clothes, background.",
                 ),
                 io.String.Input(
                     "audio_caption",
                     multiline=True,
                     default="a clear voice speaks",
-                    tooltip="How it sounds: the kind of voice.",
+                    tooltip="The kind of voice.",
                 ),
                 io.String.Input(
                     "transcript",
                     multiline=True,
                     default="hello friend",
-                    tooltip="The words that are spoken.",
+                    tooltip="The spoken words.",
                 ),
                 io.Float.Input(
                     "seconds",
                     optional=True,
                     force_input=True,
-                    tooltip="Length of the clip, from JoVA Length, to warn about too many words.",
+                    tooltip="Clip length from JoVA Length; warns when the words do not fit.",
                 ),
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="The prompt."),
                 io.Conditioning.Output(
                     display_name="negative",
-                    tooltip="The empty prompt, which guidance leads away from.",
+                    tooltip="The empty prompt, used as the negative of CFG.",
                 ),
-                io.String.Output(display_name="text", tooltip="The tagged text that was encoded."),
+                io.String.Output(display_name="text", tooltip="The encoded prompt with its tags."),
             ],
             has_intermediate_output=True,
         )
@@ -66,19 +66,19 @@ class JoVAPrompt(io.ComfyNode):
         transcript: str,
         seconds: float | None = None,
     ) -> io.NodeOutput:
-        found = adapter.encode_prompt(
+        prompt = adapter.encode_prompt(
             clip,
             seconds,
             video_caption=video_caption,
             audio_caption=audio_caption,
             transcript=transcript,
         )
-        shown = ui.PreviewText(found.shown)
-        return io.NodeOutput(found.positive, found.negative, found.text, ui=shown)
+        preview = ui.PreviewText(prompt.preview)
+        return io.NodeOutput(prompt.positive, prompt.negative, prompt.text, ui=preview)
 
 
 class JoVAReferenceImage(io.ComfyNode):
-    """The portrait that starts to speak."""
+    """A portrait as the first frame of the clip."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -86,20 +86,22 @@ class JoVAReferenceImage(io.ComfyNode):
             node_id="JoVAReferenceImage",
             display_name="JoVA Reference Image",
             category="model/conditioning/jova",
-            description="Makes a picture the first frame of the clip: who is in it starts to "
-            "speak. The picture is cropped and scaled to the clip's size.",
+            description="Uses an image as the first frame of the clip: the person in the picture "
+            "starts to speak. Crops and scales the image to the clip's size.",
             search_aliases=["jova", "image to video", "portrait", "first frame", "i2v"],
             inputs=[
                 io.Conditioning.Input("positive", tooltip="From JoVA Prompt."),
                 io.Conditioning.Input("negative", tooltip="From JoVA Prompt."),
                 io.Latent.Input("latent", tooltip="From Empty JoVA Latent."),
                 io.Vae.Input("video_vae", tooltip="From Load JoVA Codecs."),
-                io.Image.Input("image", tooltip="The portrait; of a batch the first is used."),
+                io.Image.Input("image", tooltip="The portrait; from a batch, the first image."),
             ],
             outputs=[
-                io.Conditioning.Output(display_name="positive"),
-                io.Conditioning.Output(display_name="negative"),
-                io.Latent.Output(display_name="latent", tooltip="With its first frame given."),
+                io.Conditioning.Output(display_name="positive", tooltip="With the image."),
+                io.Conditioning.Output(display_name="negative", tooltip="With the image."),
+                io.Latent.Output(
+                    display_name="latent", tooltip="With the image as its first frame."
+                ),
             ],
         )
 
@@ -107,6 +109,6 @@ class JoVAReferenceImage(io.ComfyNode):
     def execute(
         cls, positive: Any, negative: Any, latent: dict[str, Any], video_vae: Any, image: Any
     ) -> io.NodeOutput:
-        given, known = adapter.give_first_frame(latent, video_vae, image)
-        both = [adapter.add_picture(part, known) for part in (positive, negative)]
-        return io.NodeOutput(*both, given)
+        latent, image_latent = adapter.give_first_frame(latent, video_vae, image)
+        both = [adapter.add_image(part, image_latent) for part in (positive, negative)]
+        return io.NodeOutput(*both, latent)

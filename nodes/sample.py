@@ -1,4 +1,4 @@
-"""Sampling both streams at once."""
+"""Sampling of video and audio together."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from ._comfy import sample as adapter
 
 
 class JoVASampler(io.ComfyNode):
-    """Core's samplers with a guidance scale for pictures and one for sound."""
+    """ComfyUI's samplers with a guidance scale for video and one for audio."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -16,8 +16,8 @@ class JoVASampler(io.ComfyNode):
             node_id="JoVASampler",
             display_name="JoVA Sampler",
             category="model/sampling/jova",
-            description="Makes pictures and sound together, with a moving preview. It uses "
-            "ComfyUI's own samplers; KSampler and SamplerCustomAdvanced work on a JoVA, too.",
+            description="Generates video and audio together, with a moving preview and a CFG scale "
+            "for each. KSampler and SamplerCustomAdvanced also work with JoVA models.",
             search_aliases=["jova", "ksampler", "sample", "cfg"],
             inputs=[
                 io.Model.Input("model", tooltip="A JoVA model."),
@@ -33,7 +33,11 @@ class JoVASampler(io.ComfyNode):
                     tooltip="The same seed gives the same clip.",
                 ),
                 io.Int.Input(
-                    "steps", default=30, min=1, max=1000, tooltip="More steps take longer."
+                    "steps",
+                    default=30,
+                    min=1,
+                    max=1000,
+                    tooltip="Number of sampling steps; more take longer.",
                 ),
                 io.Float.Input(
                     "cfg_video",
@@ -41,8 +45,8 @@ class JoVASampler(io.ComfyNode):
                     min=0.0,
                     max=30.0,
                     step=0.1,
-                    tooltip="How closely the pictures follow the prompt. 1 needs half the time "
-                    "when both scales are 1.",
+                    tooltip="How closely the video follows the prompt. With both scales at 1, "
+                    "sampling takes half the time.",
                 ),
                 io.Float.Input(
                     "cfg_audio",
@@ -50,19 +54,19 @@ class JoVASampler(io.ComfyNode):
                     min=0.0,
                     max=30.0,
                     step=0.1,
-                    tooltip="How closely the sound follows the prompt.",
+                    tooltip="How closely the audio follows the prompt.",
                 ),
                 io.Combo.Input(
                     "sampler_name",
                     options=adapter.sampler_names(),
                     default="euler",
-                    tooltip="ComfyUI's samplers. euler is what the figures were measured with.",
+                    tooltip="Sampling algorithm; euler is the tested default.",
                 ),
                 io.Combo.Input(
                     "scheduler",
                     options=adapter.scheduler_names(),
                     default="simple",
-                    tooltip="At which noise levels sampling stops.",
+                    tooltip="Noise schedule.",
                 ),
                 io.Float.Input(
                     "denoise",
@@ -70,7 +74,7 @@ class JoVASampler(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="1 makes a new clip; less keeps part of the clip in the latent.",
+                    tooltip="1: a new clip; less: keep part of the clip in the latent.",
                 ),
                 io.Float.Input(
                     "shift",
@@ -79,7 +83,7 @@ class JoVASampler(io.ComfyNode):
                     max=100.0,
                     step=0.01,
                     advanced=True,
-                    tooltip="Moves the noise levels towards noise; 0 is the model's own value.",
+                    tooltip="Shifts the schedule to higher noise; 0: the model's own value.",
                 ),
             ],
             outputs=[io.Latent.Output(display_name="latent", tooltip="For JoVA Decode.")],

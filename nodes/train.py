@@ -1,4 +1,4 @@
-"""Training in the graph: clips to a data set, a data set to a LoRA."""
+"""Training in the graph: clips → data set → LoRA."""
 
 from typing import Any
 
@@ -21,29 +21,29 @@ class JoVAEncodeDataset(io.ComfyNode):
             node_id="JoVAEncodeDataset",
             display_name="JoVA Encode Dataset",
             category="model/training/jova",
-            description="Prepares clips of speaking people for training: latents, prompts and "
-            "mouth masks, once. Names every clip that cannot be used, with the reason. Needs the "
-            "package mediapipe and its face model.",
+            description="Encodes clips of speaking people for training: latents, prompts and mouth "
+            "masks. Reports every rejected clip with the reason. Needs the package mediapipe and "
+            "its face model.",
             search_aliases=["jova", "training", "dataset", "lora", "make training dataset"],
             inputs=[
-                io.Model.Input("model", tooltip="The JoVA that will be trained."),
+                io.Model.Input("model", tooltip="The JoVA model to train."),
                 io.Combo.Input(
                     "source",
                     options=adapter.clip_sources(),
-                    tooltip="A folder in ComfyUI's input folder with videos and a .txt prompt of "
-                    "the same name beside each, or a .jsonl list there.",
+                    tooltip="A folder in ComfyUI's input folder, with videos and a .txt prompt of "
+                    "the same name beside each; or a .jsonl list there.",
                 ),
                 io.String.Input(
                     "name",
                     default="my_clips",
-                    tooltip="Folder of the encoded clips, in output/jova_datasets. What is there "
-                    "already is not encoded again.",
+                    tooltip="Folder in output/jova_datasets. Clips that are already encoded there "
+                    "are skipped.",
                 ),
                 io.Combo.Input(
                     "codecs",
                     options=files.model_files("vae"),
                     advanced=True,
-                    tooltip="The codecs that the model was trained with.",
+                    tooltip="Codecs of the model.",
                 ),
                 io.Float.Input(
                     "min_seconds",
@@ -52,7 +52,7 @@ class JoVAEncodeDataset(io.ComfyNode):
                     max=60.0,
                     step=0.1,
                     advanced=True,
-                    tooltip="Shorter clips are left out.",
+                    tooltip="Skip shorter clips.",
                 ),
                 io.Float.Input(
                     "max_seconds",
@@ -61,7 +61,7 @@ class JoVAEncodeDataset(io.ComfyNode):
                     max=60.0,
                     step=0.1,
                     advanced=True,
-                    tooltip="Of longer clips only the beginning is used.",
+                    tooltip="Cut longer clips to this length.",
                 ),
                 io.Float.Input(
                     "min_face_share",
@@ -70,13 +70,13 @@ class JoVAEncodeDataset(io.ComfyNode):
                     max=1.0,
                     step=0.05,
                     advanced=True,
-                    tooltip="In how many of the frames a face must be found.",
+                    tooltip="Skip clips that show a face in fewer of their frames.",
                 ),
             ],
             outputs=[
                 _Dataset.Output(display_name="dataset", tooltip="For JoVA Train LoRA."),
                 io.String.Output(
-                    display_name="report", tooltip="What became of the clips, with reasons."
+                    display_name="report", tooltip="Encoded and skipped clips, with reasons."
                 ),
             ],
         )
@@ -89,12 +89,13 @@ class JoVAEncodeDataset(io.ComfyNode):
     def execute(
         cls, model: Any, source: str, name: str, codecs: str, **rules: float
     ) -> io.NodeOutput:
-        made = adapter.encode_dataset(model, source, name, codecs, rules)
-        return io.NodeOutput(str(made.folder), made.report, ui=ui.PreviewText(made.report))
+        encoded = adapter.encode_dataset(model, source, name, codecs, rules)
+        preview = ui.PreviewText(encoded.report)
+        return io.NodeOutput(str(encoded.folder), encoded.report, ui=preview)
 
 
 class JoVATrainLoRA(io.ComfyNode):
-    """A LoRA for pictures and voice, trained with the mouth-area loss."""
+    """A LoRA for look and voice, trained with the mouth-area loss."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -103,17 +104,17 @@ class JoVATrainLoRA(io.ComfyNode):
             display_name="JoVA Train LoRA",
             category="model/training/jova",
             description="Trains a LoRA for look and voice together, with extra weight on the "
-            "mouth. Shows the loss and clips while it trains; cancel keeps what was learnt, and "
-            "the next Run goes on from there.",
+            "mouth. Shows the loss and preview clips during training. Cancel keeps the progress; "
+            "the next Run continues.",
             search_aliases=["jova", "training", "train lora", "finetune", "mouth loss"],
             inputs=[
-                io.Model.Input("model", tooltip="From Load JoVA Model, without other changes."),
+                io.Model.Input("model", tooltip="From Load JoVA Model, without a LoRA."),
                 _Dataset.Input("dataset", tooltip="From JoVA Encode Dataset."),
                 io.String.Input(
                     "name",
                     default="my_lora",
-                    tooltip="Folder of the run, in output/jova_training. A run of this name goes "
-                    "on; another name starts anew.",
+                    tooltip="Folder of the run, in output/jova_training. The same name continues "
+                    "the run; another name starts a new one.",
                 ),
                 *_budget(),
                 *_method(),
@@ -123,26 +124,30 @@ class JoVATrainLoRA(io.ComfyNode):
                     display_name="lora", tooltip="For Load LoRA Model and Save LoRA Weights."
                 ),
                 _Losses.Output(display_name="loss_map", tooltip="For Plot Loss Graph."),
-                io.Int.Output(display_name="steps", tooltip="How many steps were trained."),
-                io.Image.Output(display_name="curve", tooltip="The losses as a picture."),
+                io.Int.Output(display_name="steps", tooltip="Number of trained steps."),
+                io.Image.Output(display_name="curve", tooltip="Plot of the losses."),
             ],
             is_output_node=True,
         )
 
     @classmethod
     def execute(cls, model: Any, dataset: str, **choice: Any) -> io.NodeOutput:
-        done = adapter.train_lora(model, dataset, adapter.TrainChoice(**choice))
-        shown = ReportUI(done.report, done.curve, cls)
-        return io.NodeOutput(done.tensors, {"loss": done.losses}, done.steps, done.curve, ui=shown)
+        run = adapter.train_lora(model, dataset, adapter.TrainChoice(**choice))
+        preview = ReportUI(run.report, run.curve, cls)
+        return io.NodeOutput(run.tensors, {"loss": run.losses}, run.steps, run.curve, ui=preview)
 
 
 def _budget() -> list[Any]:
     return [
         io.Int.Input(
-            "steps", default=400, min=1, max=1_000_000, tooltip="More steps learn more closely."
+            "steps",
+            default=400,
+            min=1,
+            max=1_000_000,
+            tooltip="Training steps; more follow the clips more closely.",
         ),
         io.Int.Input(
-            "batch", default=8, min=1, max=1024, tooltip="Clips a step; fewer need less memory."
+            "batch", default=8, min=1, max=1024, tooltip="Clips per step; fewer need less memory."
         ),
         io.Float.Input(
             "learning_rate",
@@ -150,10 +155,14 @@ def _budget() -> list[Any]:
             min=1e-7,
             max=0.1,
             step=1e-7,
-            tooltip="How far a step goes. 0.002 suits the mini, 0.0001 large models.",
+            tooltip="Size of a training step: 0.002 for the mini, 0.0001 for large models.",
         ),
         io.Int.Input(
-            "rank", default=16, min=1, max=1024, tooltip="Size of the LoRA: how much it can hold."
+            "rank",
+            default=16,
+            min=1,
+            max=1024,
+            tooltip="Size of the LoRA; a larger one learns more and needs more memory.",
         ),
         io.Float.Input(
             "mouth_weight",
@@ -161,14 +170,14 @@ def _budget() -> list[Any]:
             min=0.0,
             max=100.0,
             step=0.5,
-            tooltip="Extra weight of the mouth area in the loss, the paper's lambda. 0: none.",
+            tooltip="Extra weight of the mouth area in the loss (lambda in the paper). 0: none.",
         ),
         io.Int.Input(
             "preview_every",
             default=100,
             min=0,
             max=1_000_000,
-            tooltip="Steps between two clips that show what is learnt. 0: none.",
+            tooltip="Steps between preview clips. 0: no previews.",
         ),
         io.Int.Input(
             "seed",
@@ -176,7 +185,7 @@ def _budget() -> list[Any]:
             min=0,
             max=2**63 - 1,
             control_after_generate=False,
-            tooltip="Of the first weights, the noise and the order.",
+            tooltip="Seed of the initial weights, the noise and the clip order.",
         ),
     ]
 
@@ -186,30 +195,32 @@ def _method() -> list[Any]:
     return [
         io.Float.Input(
             "video_strength",
-            tooltip="Share of the LoRA in the pictures. 0: voice only.",
+            tooltip="Strength of the LoRA on the video. 0: train the voice only.",
             **strength,
         ),
         io.Float.Input(
-            "audio_strength", tooltip="Share of the LoRA in the sound. 0: look only.", **strength
+            "audio_strength",
+            tooltip="Strength of the LoRA on the audio. 0: train the look only.",
+            **strength,
         ),
         io.Combo.Input(
             "dtype",
             options=["default", "bf16", "fp32"],
             advanced=True,
-            tooltip="Precision of the computing. default: bf16 where the machine is fast in it.",
+            tooltip="Training precision. default: bf16 where the hardware is fast at it.",
         ),
         io.Boolean.Input(
             "gradient_checkpointing",
             default=False,
             advanced=True,
-            tooltip="Much less memory, a third slower.",
+            tooltip="Save much memory; a third slower.",
         ),
         io.String.Input(
             "preview_prompt",
             default="",
             optional=True,
             advanced=True,
-            tooltip='What the clips show, such as: a face on a blue background says "hello". '
-            "Empty: the prompt of a clip of the data set.",
+            tooltip="Prompt of the preview clips, for example: a face on a blue background says "
+            '"hello". Empty: a prompt from the data set.',
         ),
     ]

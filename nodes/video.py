@@ -1,4 +1,4 @@
-"""From latents to a file that plays, and media to start from."""
+"""Decoding, saving, the sync report, and sample media."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from ._comfy.ui import ReportUI, SavedClipUI
 
 
 class JoVADecode(io.ComfyNode):
-    """Latents as pictures and sound of exactly the same length."""
+    """Latents → frames and audio of exactly the same length."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -18,25 +18,20 @@ class JoVADecode(io.ComfyNode):
             node_id="JoVADecode",
             display_name="JoVA Decode",
             category="video/jova",
-            description="Turns a JoVA latent into pictures and sound; the sound lasts as long as "
-            "the pictures, to the sample.",
+            description="Decodes a JoVA latent into frames and audio of exactly the same length.",
             search_aliases=["jova", "vae decode", "audio decode"],
             inputs=[
-                io.Model.Input("model", tooltip="Whose frame rate counts."),
+                io.Model.Input("model", tooltip="Sets the frame rate."),
                 io.Latent.Input("latent", tooltip="From JoVA Sampler."),
-                io.Vae.Input(
-                    "video_vae", optional=True, tooltip="Not connected: no pictures are decoded."
-                ),
-                io.Vae.Input(
-                    "audio_vae", optional=True, tooltip="Not connected: no sound is decoded."
-                ),
+                io.Vae.Input("video_vae", optional=True, tooltip="Not connected: audio only."),
+                io.Vae.Input("audio_vae", optional=True, tooltip="Not connected: video only."),
             ],
             outputs=[
                 io.Image.Output(
-                    display_name="images", tooltip="Frames; of a batch one clip after the other."
+                    display_name="images", tooltip="Frames; a batch as one clip after the other."
                 ),
-                io.Audio.Output(display_name="audio", tooltip="At its level, mono."),
-                io.Float.Output(display_name="fps", tooltip="Frames a second."),
+                io.Audio.Output(display_name="audio", tooltip="Mono, at its original level."),
+                io.Float.Output(display_name="fps", tooltip="Frame rate of the clip."),
             ],
         )
 
@@ -48,7 +43,7 @@ class JoVADecode(io.ComfyNode):
 
 
 class JoVASaveVideo(io.ComfyNode):
-    """Pictures and sound in one file."""
+    """Frames and audio in one file."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -56,39 +51,39 @@ class JoVASaveVideo(io.ComfyNode):
             node_id="JoVASaveVideo",
             display_name="JoVA Save Video",
             category="video/jova",
-            description="Writes pictures and sound into one file and plays it. The sound is cut, "
-            "or followed by silence, to the length of the pictures. The workflow is saved in the "
-            "file; mp4, mov and webm files give it back when dropped on the canvas.",
+            description="Saves frames and audio as one video file and plays it. Cuts or pads the "
+            "audio to the length of the video. Stores the workflow in the file: drop an mp4, mov "
+            "or webm on the canvas to load it.",
             search_aliases=["jova", "video combine", "mux", "mp4", "prores", "gif"],
             inputs=[
-                io.Image.Input("images", tooltip="The frames."),
+                io.Image.Input("images", tooltip="Frames of the video."),
                 io.Float.Input(
                     "fps",
                     default=16.0,
                     min=1.0,
                     max=240.0,
                     step=0.01,
-                    tooltip="Frames a second; from JoVA Decode.",
+                    tooltip="Frame rate; from JoVA Decode.",
                 ),
                 io.String.Input(
                     "filename_prefix",
                     default="video/JoVA",
-                    tooltip="Folder and name inside ComfyUI's output folder.",
+                    tooltip="Folder and file name in ComfyUI's output folder.",
                 ),
                 io.Combo.Input(
                     "recipe",
                     options=list(media.recipe_names()),
                     default="mp4",
-                    tooltip="mp4 plays everywhere. h265_10bit and prores are for editing, "
-                    "mkv_lossless keeps every pixel, gif has no sound.",
+                    tooltip="File format. mp4 plays everywhere, h265_10bit and prores suit "
+                    "editing, mkv_lossless keeps every pixel, gif is silent.",
                 ),
                 io.Int.Input(
                     "scale",
                     default=0,
                     min=0,
                     max=16,
-                    tooltip="Enlarges by a whole factor. 0: small pictures are enlarged until "
-                    "their short side has 384 pixels or more.",
+                    tooltip="Enlarge by a whole factor. 0: enlarge small videos to a short side of "
+                    "at least 384 pixels.",
                 ),
                 io.Audio.Input("audio", optional=True, tooltip="Not connected: a silent video."),
             ],
@@ -121,7 +116,7 @@ class JoVASaveVideo(io.ComfyNode):
 
 
 class JoVASampleMedia(io.ComfyNode):
-    """A bundled character to try things with."""
+    """A bundled character to start with."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -129,19 +124,19 @@ class JoVASampleMedia(io.ComfyNode):
             node_id="JoVASampleMedia",
             display_name="JoVA Sample Media",
             category="video/jova",
-            description="A bundled drawn character as portrait, film and voice. Replace it by Load "
-            "Image, Load Audio or Load Video.",
+            description="Provides a bundled character as portrait, video and voice. Replace it "
+            "with Load Image, Load Audio or Load Video for your own media.",
             search_aliases=["jova", "example", "load image", "load audio"],
             inputs=[
                 io.Combo.Input(
-                    "character", options=list(adapter.sample_names()), tooltip="Who it is."
+                    "character", options=list(adapter.sample_names()), tooltip="The character."
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="portrait", tooltip="One picture."),
-                io.Image.Output(display_name="film", tooltip="All frames."),
-                io.Audio.Output(display_name="voice", tooltip="What is said."),
-                io.Float.Output(display_name="fps", tooltip="Frames a second of the film."),
+                io.Image.Output(display_name="portrait", tooltip="First frame of the clip."),
+                io.Image.Output(display_name="film", tooltip="All frames of the clip."),
+                io.Audio.Output(display_name="voice", tooltip="The voice of the clip."),
+                io.Float.Output(display_name="fps", tooltip="Frame rate of the clip."),
             ],
         )
 
@@ -151,7 +146,7 @@ class JoVASampleMedia(io.ComfyNode):
 
 
 class JoVASyncReport(io.ComfyNode):
-    """Do mouth and voice belong together."""
+    """How well lips and voice match."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -159,12 +154,12 @@ class JoVASyncReport(io.ComfyNode):
             node_id="JoVASyncReport",
             display_name="JoVA Sync Report",
             category="video/jova",
-            description="Measures whether the mouth moves with the voice, how far they are apart, "
-            "and whether the sound is silent, clipped or of another length. Needs the package "
-            "mediapipe and its face model.",
+            description="Measures lip sync and the offset between lips and voice, and warns of "
+            "silent, clipped, too long or too short audio. Needs the package mediapipe and its "
+            "face model.",
             search_aliases=["jova", "lip sync", "offset", "loudness"],
             inputs=[
-                io.Image.Input("images", tooltip="Frames with a face."),
+                io.Image.Input("images", tooltip="Frames that show a face."),
                 io.Audio.Input("audio", tooltip="The voice."),
                 io.Float.Input(
                     "fps",
@@ -172,16 +167,18 @@ class JoVASyncReport(io.ComfyNode):
                     min=1.0,
                     max=240.0,
                     step=0.01,
-                    tooltip="Frames a second; from JoVA Decode.",
+                    tooltip="Frame rate; from JoVA Decode.",
                 ),
             ],
             outputs=[
-                io.String.Output(display_name="report", tooltip="A table of the findings."),
+                io.String.Output(display_name="report", tooltip="Table of the results."),
                 io.Float.Output(
                     display_name="offset_ms",
-                    tooltip="How much later the sound is than the mouth; 0 where unknown.",
+                    tooltip="Delay of the voice behind the lips in ms; 0 where unknown.",
                 ),
-                io.Image.Output(display_name="plot", tooltip="Mouth opening and loudness."),
+                io.Image.Output(
+                    display_name="plot", tooltip="Mouth opening and loudness over time."
+                ),
             ],
             is_output_node=True,
         )

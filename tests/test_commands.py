@@ -117,7 +117,7 @@ def test_what_is_left_of_a_given_video_is_said(tmp_path, capsys):
     clip = film(tmp_path / "film.mp4")
     out = ["-o", str(tmp_path / "out.mp4"), "--steps", "2"]
     assert main(["generate", "", *out, "--video", str(clip)]) == 0
-    assert "lasts 0.44 s; the clip gets 0.31 s" in capsys.readouterr().err
+    assert "lasts 0.44 s; the clip lasts 0.31 s" in capsys.readouterr().err
 
 
 def test_a_given_picture_is_the_first_frame(tmp_path):
@@ -231,7 +231,7 @@ def test_wrong_training_settings(tmp_path, capsys):
         (["--preset", "huge"], "mini"),
         (["--lora", "--lora-rank", "0"], "rank"),
         (["--lora", "--lora-video-layers", "attn"], "qkv, proj"),
-        ([], "holds no encoded clips"),
+        ([], "contains no encoded clips"),
     ):
         assert main(["train", str(tmp_path), str(tmp_path / "run"), *options]) == 2
         assert says in capsys.readouterr().err

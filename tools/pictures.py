@@ -1,4 +1,4 @@
-"""The README's strip and the workflows' thumbnails, made by the bundled mini as the workflows do.
+"""The README's strip and the workflows' thumbnails, from the bundled mini, as in the workflows.
 
 python tools/pictures.py [FOLDER]     # default: workflows/; needs JOVA_FACE_LANDMARKER
 """
@@ -45,7 +45,7 @@ def font(size: int) -> ImageFont.ImageFont:
     return ImageFont.truetype("DejaVuSans.ttf", size)
 
 
-def told(name: str) -> dict[str, dict[str, Any]]:
+def node_inputs(name: str) -> dict[str, dict[str, Any]]:
     """Inputs of a workflow's nodes by their class."""
     path = ROOT / "tests" / "workflows" / f"{name}.api.json"
     nodes = json.loads(path.read_text(encoding="utf-8")).values()
@@ -53,9 +53,9 @@ def told(name: str) -> dict[str, dict[str, Any]]:
     return {n["class_type"]: n["inputs"] for n in nodes if n["inputs"].get("text") != ""}
 
 
-def made(pipeline: JoVAPipeline, name: str) -> tuple[Clip, Clip, Prompt]:
-    """The clip of a workflow, what it was given (frames and sound), and its prompt."""
-    nodes = told(name)
+def clip_of(pipeline: JoVAPipeline, name: str) -> tuple[Clip, Clip, Prompt]:
+    """The clip of a workflow, its given media (frames and audio), and its prompt."""
+    nodes = node_inputs(name)
     if "JoVAPrompt" in nodes:
         parts = ("video_caption", "audio_caption", "transcript")
         prompt = Prompt(**{key: nodes["JoVAPrompt"][key] for key in parts})
@@ -90,7 +90,7 @@ def pictures(frames: Tensor, wave: Tensor, count: int = 3) -> list[Image.Image]:
 
 
 def bars(draw: ImageDraw.ImageDraw, wave: Tensor, middle: int, height: int, colour: Any) -> None:
-    """The loudness of a sound as upright bars around a line."""
+    """The loudness of audio as upright bars around a line."""
     parts = wave[: len(wave) // 110 * 110].reshape(110, -1).abs().amax(dim=1)
     parts = parts / parts.max().clamp(min=1e-6)
     for i, value in enumerate(parts.tolist()):
@@ -110,9 +110,9 @@ def thumbnail(pipeline: JoVAPipeline, name: str) -> Image.Image:
     draw = ImageDraw.Draw(picture)
     colour = COLOURS[name]
     if name == "mouth_mask":
-        found_mouths(picture)
+        mouth_boxes(picture)
         return picture
-    clip, media, prompt = made(pipeline, name)
+    clip, media, prompt = clip_of(pipeline, name)
     if name == "video_to_voice":
         for i, frame in enumerate(pictures(media.frames[:FRAMES], clip.audio)):
             picture.paste(frame, (i * ROW, 50))
@@ -139,18 +139,18 @@ def thumbnail(pipeline: JoVAPipeline, name: str) -> Image.Image:
     arrow(draw, 188)
     for i, frame in enumerate(pictures(clip.frames, clip.audio)):
         picture.paste(frame, (i * ROW, 229))
-    sound = media.audio if name == "voice_to_talking_video" else clip.audio
-    bars(draw, sound, 435, 76, colour)
+    audio = media.audio if name == "voice_to_talking_video" else clip.audio
+    bars(draw, audio, 435, 76, colour)
     return picture
 
 
-def found_mouths(picture: Image.Image) -> None:
-    """A film with the boxes of its mouths, and the masks below."""
-    film = load_sample(told("mouth_mask")["JoVASampleMedia"]["character"]).frames
-    height, width = film.shape[1:3]
-    regions = mouth_regions(detect_mouths(film), height=height, width=width)
+def mouth_boxes(picture: Image.Image) -> None:
+    """A video with the boxes of its mouths, and the masks below."""
+    video = load_sample(node_inputs("mouth_mask")["JoVASampleMedia"]["character"]).frames
+    height, width = video.shape[1:3]
+    regions = mouth_regions(detect_mouths(video), height=height, width=width)
     masks = (regions.pixels[..., None] * 255).byte().expand(-1, -1, -1, 3)
-    for row, frames in enumerate((draw_boxes(film, regions), masks)):
+    for row, frames in enumerate((draw_boxes(video, regions), masks)):
         for i, frame in enumerate((4, 9, 14)):
             small = Image.fromarray(frames[frame].numpy()).resize((ROW, ROW), BICUBIC)
             picture.paste(small, (i * ROW, 60 + 200 * row))

@@ -46,7 +46,7 @@ class Times:
     attention: float
 
     def roof(self, contender: Contender) -> float:
-        """Seconds that a contender would take at the roof."""
+        """Seconds of a contender at the roof."""
         return contender.products / self.products + contender.attention / self.attention
 
 
@@ -69,7 +69,7 @@ def bench_block(size: BlockSize, repeat: int) -> dict[str, Any]:
 
 
 def machine() -> dict[str, str]:
-    """What the figures were measured on."""
+    """The machine of the figures."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
@@ -86,10 +86,10 @@ def check(size: BlockSize, dtype: torch.dtype) -> dict[str, float]:
         ours = block(x.clone(), joint, attend).double()
         plain = plain_forward(block, x, joint, attend).double()
         exact = plain_forward(*joint_block("dual", size, torch.float64))
-    # What the block adds is compared; beside the residual stream any error would look small.
+    # Of the block's addition only: beside the residual stream any error would look small.
     _, start, _, _ = joint_block("dual", size, torch.float64)
     scale = (exact - start).norm()
-    error, allowed = (float((found - exact).norm() / scale) for found in (ours, plain))
+    error, allowed = (float((result - exact).norm() / scale) for result in (ours, plain))
     if not error <= WORST * allowed:
         raise JoVAError(
             f"Our block in {dtype} is off by {error:.2e} from fp64, plain torch by {allowed:.2e}; "
@@ -107,10 +107,10 @@ def measure(group: list[Contender], size: BlockSize, dtype: torch.dtype, repeat:
     }
     parts[ROOF, "products"] = _under(ROOF, "products", _products(size, dtype))
     parts[ROOF, "attention"] = _under(ROOF, "attention", _attention(size))
-    found = rounds(parts, repeat, timed=_second)
-    products, attention = (median(found.pop((ROOF, part))) for part in ("products", "attention"))
+    times = rounds(parts, repeat, timed=_second)
+    products, attention = (median(times.pop((ROOF, part))) for part in ("products", "attention"))
     return Times(
-        rounds=found,
+        rounds=times,
         products=2 * size.tokens * 12 * size.dim**2 / products,
         attention=4 * size.tokens**2 * size.dim / attention,
     )
@@ -132,7 +132,7 @@ def _under(switch: str, name: str, run: Callable[[], Any]) -> Callable[[], Any]:
 
 @contextmanager
 def switches(name: str, contender: str) -> Iterator[None]:
-    """The backend switches that a set gives a contender."""
+    """The backend switches of a contender in a set."""
     with ExitStack() as stack:
         own = contender.startswith("jova") and "plain" not in contender
         if name != "defaults" or own:
@@ -198,7 +198,7 @@ def _summary(group: list[Contender], times: Times) -> dict[str, Any]:
     ours = [c for c in group if c.system == "jova"]
     spent = sum(median(times.rounds["defaults", c.name]) for c in ours)
     roof = sum(times.roof(c) for c in ours)
-    found: dict[str, Any] = {"roof_fraction": roof / spent}
+    figures: dict[str, Any] = {"roof_fraction": roof / spent}
     for key, switch, rival in (
         ("speedup_vs_eager", "defaults", "plain"),
         ("speedup_vs_best_peer", "defaults", best["defaults"]),
@@ -206,8 +206,8 @@ def _summary(group: list[Contender], times: Times) -> dict[str, Any]:
     ):
         theirs, mine = (_per_flop(group, times, switch, name) for name in (rival, "jova"))
         ratios = [a / b for a, b in zip(theirs, mine, strict=True)]
-        found |= {key: median(ratios), f"{key}_interval": interval(ratios)}
-    return found | {"best_peer": best["defaults"], "best_peer_equal_flags": best["equal"]}
+        figures |= {key: median(ratios), f"{key}_interval": interval(ratios)}
+    return figures | {"best_peer": best["defaults"], "best_peer_equal_flags": best["equal"]}
 
 
 def _per_flop(group: list[Contender], times: Times, switch: str, system: str) -> list[float]:
@@ -219,7 +219,7 @@ def _per_flop(group: list[Contender], times: Times, switch: str, system: str) ->
 
 
 def _wall_times(group: list[Contender]) -> dict[str, float]:
-    """Median wall seconds as shipped, on the threads that are set."""
+    """Median wall seconds as shipped, with the current number of threads."""
     parts = {c.name: _under("defaults", c.name, c.run) for c in group}
     return {name: median(values) for name, values in rounds(parts, 3, warm=0).items()}
 

@@ -1,4 +1,4 @@
-"""`jova bench`: where the time of a clip goes, measured in one run."""
+"""`jova bench`: the time of every part of a clip, measured in one run."""
 
 import json
 import subprocess
@@ -31,14 +31,14 @@ PROMPT = Prompt(
     audio_caption="a warm voice speaks",
     transcript="hello friend",
 )
-# Run in a process of its own: what a user waits for before anything is made.
+# Run in a process of its own: the time until anything can be generated.
 _LOADING = """
 import json, time
 start = time.perf_counter(); import torch
-torch_there = time.perf_counter(); from jova_core.mini import load_pipeline
-jova_there = time.perf_counter(); load_pipeline()
+torch_loaded = time.perf_counter(); from jova_core.mini import load_pipeline
+jova_loaded = time.perf_counter(); load_pipeline()
 loaded = time.perf_counter()
-print(json.dumps([torch_there - start, jova_there - torch_there, loaded - jova_there]))
+print(json.dumps([torch_loaded - start, jova_loaded - torch_loaded, loaded - jova_loaded]))
 """
 
 
@@ -47,9 +47,9 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("what", choices=sorted(BENCHES), help=", ".join(sorted(BENCHES)))
     parser.add_argument("--seconds", type=float, default=2.0, help="length of the clip (default 2)")
     parser.add_argument("--steps", type=int, default=SampleSettings().steps)
-    parser.add_argument("--repeat", type=int, default=5, help="runs, of which the median counts")
+    parser.add_argument("--repeat", type=int, default=5, help="number of runs; the median counts")
     parser.add_argument(
-        "--gpu", action="store_true", help="kernels: the measurements to run first on a GPU"
+        "--gpu", action="store_true", help="with kernels: the measurements for a GPU"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     add_threads(parser)
@@ -61,7 +61,7 @@ def run(options: Namespace) -> None:
     if options.repeat < 1:
         raise JoVAError(f"--repeat is {options.repeat}; give 1 or more.")
     if options.gpu and options.what != "kernels":
-        raise JoVAError(f"--gpu came with {options.what}; it belongs to `jova bench kernels`.")
+        raise JoVAError(f"Got --gpu with {options.what}; use it with `jova bench kernels`.")
     figures = BENCHES[options.what](options)
     about = {"torch": torch.__version__, "threads": torch.get_num_threads()}
     if options.json:
@@ -94,7 +94,7 @@ def _load(options: Namespace) -> dict[str, float]:
 
 
 def _sample(options: Namespace) -> dict[str, float]:
-    """Text and sampling, beside the same with torch's own fp32 products."""
+    """Text and sampling, and the same with torch's own fp32 products."""
     pipeline = load_pipeline()
     frames = clip_frames(pipeline.timeline, options.seconds)
     settings = SampleSettings(steps=options.steps)
@@ -106,7 +106,7 @@ def _sample(options: Namespace) -> dict[str, float]:
 
         return make
 
-    found = medians(
+    times = medians(
         {
             "text": lambda: [encoder.encode([PROMPT, Prompt()]) for encoder in pipeline.encoders],
             "sampling": by(fast_fp32),
@@ -114,7 +114,7 @@ def _sample(options: Namespace) -> dict[str, float]:
         },
         options.repeat,
     )
-    return found | {"step": found["sampling"] / options.steps}
+    return times | {"step": times["sampling"] / options.steps}
 
 
 def _decode(options: Namespace) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from ..pipeline import JoVAPipeline, clip_frames
 from .timing import rounds
 
 LENGTHS = (2, 20, 60)  # seconds
-# In a process of its own, as a process never forgets its peak: MB of it above what loading and a
-# clip of a second took.
+# In a process of its own, as a process never forgets its peak: MB above the peak of loading and a
+# clip of a second.
 _PEAK = """
 import sys, tempfile
 from pathlib import Path
@@ -31,7 +31,7 @@ from jova_core.mini import load_pipeline
 way, seconds = getattr(bench, sys.argv[1]), float(sys.argv[2])
 def peak():
     status = Path("/proc/self/status")
-    if status.exists():  # what getrusage tells on Linux begins with the peak of the parent
+    if status.exists():  # getrusage on Linux begins with the peak of the parent
         lines = status.read_text().splitlines()
         return next(int(x.split()[1]) for x in lines if x.startswith("VmHWM")) / 1024
     import resource
@@ -48,7 +48,7 @@ print(peak() - before)
 def bench_decode(seconds: float, repeat: int) -> dict[str, Any]:
     """Seconds of decoding and writing a clip, and MB for clips of 2, 20 and 60 s."""
     pipeline = load_pipeline()
-    clip_frames(pipeline.timeline, seconds)  # refuses what is too long
+    clip_frames(pipeline.timeline, seconds)  # refuses too long clips
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
         times = rounds(
@@ -74,8 +74,8 @@ def decoded(pipeline: JoVAPipeline, seconds: float) -> None:
 
 def streamed(pipeline: JoVAPipeline, seconds: float, path: Path) -> None:
     """Write a clip while it is decoded, as `jova generate` does."""
-    made = decode_stream(pipeline, *random_latents(pipeline, seconds))
-    _write(pipeline, made.frames, made.audio, path)
+    decoding = decode_stream(pipeline, *random_latents(pipeline, seconds))
+    _write(pipeline, decoding.frames, decoding.audio, path)
 
 
 @torch.inference_mode()
@@ -107,7 +107,7 @@ def _write(pipeline: JoVAPipeline, frames: Any, audio: torch.Tensor, path: Path)
 
 
 def peak(way: str, seconds: float) -> float:
-    """MB that a clip takes beyond one of a second, `whole` or `streamed`."""
+    """MB of a clip beyond one of a second, `whole` or `streamed`."""
     command: list[str] = [sys.executable, "-c", _PEAK, way, str(seconds)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -1,7 +1,7 @@
-"""`jova bench kernels --gpu`: what to measure first where there is a GPU.
+"""`jova bench kernels --gpu`: the measurements for a GPU.
 
 Attention by each of torch's backends and by ours, a block by each of our backends, the bandwidth of
-the row kernels, and what an 8 bit attention does to the rows of the sound.
+the row kernels, and the error of 8 bit attention in the rows of the audio.
 """
 
 import importlib.util
@@ -36,7 +36,7 @@ def bench_gpu(
 ) -> dict[str, Any]:
     """The four measurements in bf16. Raises JoVAError without a GPU."""
     if device == "cuda" and not torch.cuda.is_available():
-        raise JoVAError("No CUDA device is here; run `jova bench kernels` for this machine's CPU.")
+        raise JoVAError("No CUDA device found; run `jova bench kernels` for the CPU.")
     name = torch.cuda.get_device_name() if device == "cuda" else device
     return {
         "device": name,
@@ -71,16 +71,16 @@ def attention(size: BlockSize, repeat: int, device: str) -> list[dict[str, Any]]
 
 def block(size: BlockSize, repeat: int, device: str) -> list[dict[str, Any]]:
     """Milliseconds of a dual block: plain formulas, stock calls, as shipped, all of it Triton."""
-    made, x, joint, attend = joint_block("dual", size, torch.bfloat16, device)
+    layer, x, joint, attend = joint_block("dual", size, torch.bfloat16, device)
 
     def by(backend: str) -> Callable[[], Any]:
         def call() -> Tensor:
             with use_backend(backend):
-                return made(x.clone(), joint, attend)
+                return layer(x.clone(), joint, attend)
 
         return call
 
-    ways = {"plain": lambda: plain_forward(made, x, joint, attend), "eager": by("eager")}
+    ways = {"plain": lambda: plain_forward(layer, x, joint, attend), "eager": by("eager")}
     if device == "cuda":
         ways |= {"auto": by("auto"), "triton": by("triton")}
     seconds = times(list(ways.values()), repeat, device)
@@ -91,17 +91,17 @@ def block(size: BlockSize, repeat: int, device: str) -> list[dict[str, Any]]:
 
 
 def audio_rows(size: BlockSize, device: str) -> dict[str, Any]:
-    """Relative error of the sound's rows of attention, by 8 bit and by bf16, against fp32.
+    """Relative error of the audio's rows of attention, by 8 bit and by bf16, against fp32.
 
-    The 8 bit attention is comfy-kitchen's; without it, what is missing is said.
+    The 8 bit attention is comfy-kitchen's; without it the figures name the reason.
     """
     qkv = _qkv(size, device)
     q, k, v = split_heads(qkv)
-    sound = slice(0, size.audio)
-    exact = F.scaled_dot_product_attention(q[:, :, sound].float(), k.float(), v.float())
+    audio = slice(0, size.audio)
+    exact = F.scaled_dot_product_attention(q[:, :, audio].float(), k.float(), v.float())
 
-    def error(found: Tensor) -> float:
-        return float((found[:, :, sound].float() - exact).norm() / exact.norm())
+    def error(result: Tensor) -> float:
+        return float((result[:, :, audio].float() - exact).norm() / exact.norm())
 
     figures: dict[str, Any] = {
         "tokens": size.tokens,

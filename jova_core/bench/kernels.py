@@ -1,4 +1,4 @@
-"""`jova bench kernels`: every operation by every backend that runs here, with its error."""
+"""`jova bench kernels`: every operation by every backend of this machine, with its error."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -18,9 +18,9 @@ from .timing import gpu, rounds, thread
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """An operation at a block's size: its tensors, its other arguments, bytes that it must move.
+    """An operation at a block's size: its tensors, its other arguments, and its memory traffic.
 
-    passes: reads and writes of all `tokens · dim` numbers that cannot be avoided.
+    passes: unavoidable reads and writes of all `tokens · dim` numbers.
     """
 
     name: str
@@ -61,7 +61,7 @@ def operations(size: BlockSize, device: str = "cpu") -> list[Operation]:
 
 
 def bench_kernels(size: BlockSize, repeat: int, device: str = "cpu") -> dict[str, Any]:
-    """Milliseconds, bandwidth against a copy's and error against fp64 of all that can run.
+    """Milliseconds, bandwidth against a copy's and error against fp64 of everything available.
 
     Raises JoVAError if a backend is more than twice as far from fp64 as the reference: then
     nothing is measured.
@@ -81,7 +81,7 @@ def bench_kernels(size: BlockSize, repeat: int, device: str = "cpu") -> dict[str
         allowed = WORST * errors[name, op, "reference"] + 1e-7
         if not error <= allowed:
             raise JoVAError(
-                f"{op} by {backend} in {name} is off by {error:.2e} from fp64, allowed are "
+                f"{op} by {backend} in {name} is off by {error:.2e} from fp64, more than "
                 f"{allowed:.2e}; a speed would mean nothing, so none is measured. Please report it."
             )
     seconds_of_all = times([call for *_, call in ready], repeat, device)
@@ -105,7 +105,7 @@ def bench_kernels(size: BlockSize, repeat: int, device: str = "cpu") -> dict[str
 
 def _refusal(backend: str, operation: Operation, dtype: torch.dtype, device: str) -> str | None:
     x = operation.tensors[0].to(device="meta", dtype=dtype)
-    # Triton's attention runs only where it is asked for, until this has measured it.
+    # Triton's attention runs only on request, until this has measured it.
     with torch.inference_mode(), use_backend("triton" if backend == "triton" else "auto"):
         return refusal(backend, Call.of(operation.name, x)._replace(device=device))
 
@@ -125,9 +125,9 @@ def _error(operation: Operation, dtype: torch.dtype, call: Callable[[], Any]) ->
     rounded = [tensor.to(dtype).double() for tensor in operation.tensors]
     with torch.inference_mode():
         true = getattr(reference, operation.name)(*rounded, *operation.others)
-        found = call()
+        result = call()
     pairs = zip(
-        *(part if isinstance(part, tuple) else (part,) for part in (found, true)), strict=True
+        *(part if isinstance(part, tuple) else (part,) for part in (result, true)), strict=True
     )
     return max(float((a.double() - b).norm() / b.norm()) for a, b in pairs)
 
@@ -136,12 +136,12 @@ def times(calls: list[Callable[[], Any]], repeat: int, device: str) -> list[floa
     """Median seconds of each call, all in turn in every round: thread CPU time, or the GPU's."""
     with torch.inference_mode():
         parts = dict(enumerate(calls))
-        found = rounds(parts, repeat, timed=thread if device == "cpu" else gpu)
-    return [median(values) for values in found.values()]
+        seconds = rounds(parts, repeat, timed=thread if device == "cpu" else gpu)
+    return [median(values) for values in seconds.values()]
 
 
 def _copy_rate(size: BlockSize, repeat: int, device: str) -> float:
-    """Bytes a second that a copy of `[tokens, 4 · dim]` fp32 reads and writes."""
+    """Bytes per second, read and written, of a copy of `[tokens, 4 · dim]` fp32."""
     source = torch.zeros(size.tokens, 4 * size.dim, device=device)
     target = torch.empty_like(source)
     (seconds,) = times([lambda: target.copy_(source)], repeat, device)

@@ -59,7 +59,7 @@ class BlockSize:
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """A block to time: whose it is, a call of it, and what the call computes."""
+    """A block to time: its system, a call of it, and the FLOP of the call."""
 
     system: str
     name: str
@@ -69,7 +69,7 @@ class Contender:
 
     @property
     def flops(self) -> int:
-        """All that is counted."""
+        """All counted FLOP."""
         return self.products + self.attention
 
 
@@ -84,18 +84,18 @@ def contenders(size: BlockSize, dtype: torch.dtype) -> list[Contender]:
         raise JoVAError(
             f'Comparing with other systems needs diffusers ({error}); pip install -e ".[test]".'
         ) from error
-    made = [*_ours(size, dtype), *_plain(size, dtype)]
+    result = [*_ours(size, dtype), *_plain(size, dtype)]
     for system, name, block, call in peers:
         arguments = _cast(call, dtype)
         run = partial(block.to(dtype).eval().requires_grad_(False), **arguments)
-        made.append(_counted(system, name, run))
-    return made
+        result.append(_counted(system, name, run))
+    return result
 
 
 def joint_block(
     kind: str, size: BlockSize, dtype: torch.dtype, device: str = "cpu"
 ) -> tuple[Block, Tensor, Joint, Callable[[Tensor], Tensor]]:
-    """A block of ours with what it is called with: x `[1, S, dim]`, its joint, its attention."""
+    """A block of ours and its arguments: x `[1, S, dim]`, its joint, its attention."""
     config = _config(size)
     generator = torch.Generator().manual_seed(0)
     block = (dual_block if kind == "dual" else single_block)(config, ops=nn)
@@ -127,7 +127,7 @@ def _ours(size: BlockSize, dtype: torch.dtype) -> Iterator[Contender]:
     for kind in ("dual", "single"):
         block, x, joint, attend = joint_block(kind, size, dtype)
         run = lambda b=block, x=x, j=joint, a=attend: b(x.clone(), j, a)  # noqa: E731
-        with use_backend("reference"):  # what runs does not hide products from the counter
+        with use_backend("reference"):  # the reference does not hide products from the counter
             counted = _counted("jova", f"jova {kind}", run)
         yield counted
 
@@ -202,7 +202,7 @@ def _angles(*shape: int) -> tuple[Tensor, Tensor]:
 
 
 def _pictures_and_text(size: BlockSize) -> dict[str, Any]:
-    """What a block of two streams gets: ours of both branches, all text, a time vector."""
+    """Input of a block of two streams: ours of both branches, all text, a time vector."""
     return {
         "hidden_states": _draw(1, size.video + size.audio, size.dim),
         "encoder_hidden_states": _draw(1, 2 * size.text, size.dim, seed=1),

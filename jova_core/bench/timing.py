@@ -1,4 +1,4 @@
-"""Times of several things measured side by side, so that a slow moment meets every one."""
+"""Times of several calls, measured in turn, so that a slow moment meets every one."""
 
 import time
 from collections.abc import Callable, Hashable
@@ -18,19 +18,19 @@ def rounds(
     timed: Callable[[Call], float] | None = None,
     warm: int = 1,
 ) -> dict[Name, list[float]]:
-    """Seconds of each part in each of `repeat` rounds, after `warm` rounds that do not count.
+    """Seconds of each part in each of `repeat` rounds, after `warm` rounds for warming up.
 
-    Every round begins with another part. `timed` is how a call is timed, by default `wall`.
+    Every round begins with another part. `timed` measures a call, by default `wall`.
     """
     timed, calls = timed or wall, list(parts.items())
-    found: dict[Name, list[float]] = {name: [] for name in parts}
+    seconds: dict[Name, list[float]] = {name: [] for name in parts}
     for turn in range(warm + repeat):
         first = turn % len(calls)
         for name, call in calls[first:] + calls[:first]:
-            seconds = timed(call)
+            spent = timed(call)
             if turn >= warm:
-                found[name].append(seconds)
-    return found
+                seconds[name].append(spent)
+    return seconds
 
 
 def medians(parts: dict[str, Call], repeat: int) -> dict[str, float]:

@@ -37,14 +37,14 @@ def bench_train(repeat: int, *, batch: int = BATCH, compiled: bool = True) -> di
         "ours": _step(model, inputs, attention, blocks),
     }
 
-    def kept(name: str) -> Callable[[], None]:
+    def timed_step(name: str) -> Callable[[], None]:
         def step() -> None:
             model.zero_grad()
             losses[name] = steps[name]()
 
         return step
 
-    parts = {name: kept(name) for name in steps}
+    parts = {name: timed_step(name) for name in steps}
     times = rounds(parts, repeat, timed=thread, warm=2)  # the first compiles
     ratios = [a / b for a, b in zip(times["plain"], times["ours"], strict=True)]
     return {
@@ -82,8 +82,8 @@ def _step(
 
     def step() -> float:
         with fast_fp32():
-            made = model(*inputs, attend, **options)
-            loss = made.video.float().square().mean() + made.audio.float().square().mean()
+            out = model(*inputs, attend, **options)
+            loss = out.video.float().square().mean() + out.audio.float().square().mean()
             loss.backward()
         return float(loss.detach())
 

@@ -17,30 +17,33 @@ from .threads import add_threads, use_threads
 
 def add_options(parser: ArgumentParser) -> None:
     """The options of `jova train-codecs`."""
-    parser.add_argument("data", type=Path, help="folder that `jova data make-mini` wrote")
-    parser.add_argument("out", type=Path, help="file to write, beside it the parts and logs")
+    parser.add_argument("data", type=Path, help="folder written by `jova data make-mini`")
+    parser.add_argument("out", type=Path, help="file to write; its parts and logs go beside it")
     parser.add_argument("--video-minutes", type=float, default=60)
     parser.add_argument("--audio-minutes", type=float, default=20)
     parser.add_argument(
         "--decoder-of",
         type=Path,
-        help="train the video decoder of these codecs alone; checkpoints of theirs stay usable",
+        help="train only the video decoder of these codecs; their checkpoints stay usable",
     )
     parser.add_argument(
-        "--latent-noise", type=float, default=0.2, help="for --decoder-of (default 0.2)"
+        "--latent-noise",
+        type=float,
+        default=0.2,
+        help="with --decoder-of (default 0.2)",
     )
     parser.add_argument(
         "--flicker-weight",
         type=float,
         default=0.2,
-        help="for --decoder-of: of what changes from frame to frame in the error (default 0.2)",
+        help="with --decoder-of: weight of frame-to-frame changes of the error (default 0.2)",
     )
     add_threads(parser)
     parser.add_argument("--seed", type=int, default=0)
 
 
 def run(options: Namespace) -> None:
-    """Train one after the other. Raises JoVAError."""
+    """Train both codecs in turn, or one decoder. Raises JoVAError."""
     use_threads(options)
     for name in ("video_minutes", "audio_minutes"):
         if not 0 < getattr(options, name) < float("inf"):
@@ -52,7 +55,7 @@ def run(options: Namespace) -> None:
         weight = options.flicker_weight
         raise JoVAError(f"--flicker-weight is {weight:g}; give 0 or more.")
     if not 0 <= options.latent_noise < 1:
-        raise JoVAError(f"--latent-noise is {options.latent_noise:g}; give one from 0 to below 1.")
+        raise JoVAError(f"--latent-noise is {options.latent_noise:g}; give 0 to below 1.")
     check_target(options.out)
     if options.decoder_of is not None:
         tune_video_decoder(

@@ -1,4 +1,4 @@
-"""What the commands say, on stderr; results alone go to stdout."""
+"""Output of the commands: remarks and progress on stderr, results on stdout."""
 
 import sys
 from collections.abc import Callable
@@ -13,7 +13,7 @@ def note(text: str) -> None:
 
 
 def result(text: str) -> None:
-    """What the command was asked for."""
+    """The result of a command."""
     sys.stdout.write(f"{text}\n")
 
 

@@ -17,29 +17,29 @@ def add_options(parser: ArgumentParser) -> None:
         help="HunyuanVideo (original, diffusers or ComfyUI names) or Open-Sora 2.0: a .safetensors "
         "file, the .index.json of its shards, or their folder",
     )
-    add("out", type=Path, help="checkpoint to write; a run that was stopped goes on where it was")
+    add("out", type=Path, help="checkpoint to write; a stopped run continues where it left off")
     add(
         "--latents",
         choices=get_args(Latents),
         default="keep",
-        help="keep: the backbone's own VAE, whose pictures are right from the start; wan2.1: new "
-        "video projections for the latents of Wan2.1, to be trained first (default keep)",
+        help="keep: the backbone's own VAE, good pictures from the start; wan2.1: new video "
+        "projections for Wan2.1 latents, which need training first (default keep)",
     )
-    add("--licence", help="of these weights, where it is not the backbone's usual one")
+    add("--licence", help="licence of the weights, if not the backbone's usual one")
 
 
 def run(options: Namespace) -> None:
     """Convert one checkpoint. Raises JoVAError."""
     note("Hashing the backbone's files.")
     with Bar("convert", "tensor") as progress:
-        made = convert(
+        conversion = convert(
             options.source,
             options.out,
             latents=options.latents,
             licence=options.licence,
             progress=progress,
         )
-    if made.found:
-        note(f"{made.found} tensors were there from an earlier run.")
-    note(f"Licence of the weights: {made.notes['licence']}.")
+    if conversion.found:
+        note(f"Reused {conversion.found} tensors of an earlier run.")
+    note(f"Licence of the weights: {conversion.notes['licence']}.")
     result(str(options.out))

@@ -20,11 +20,11 @@ from ..training.manifest import read_manifest
 from .console import Bar, note, result
 
 _RULES = {
-    "min_seconds": (EncodeRules.min_seconds, "shorter clips are refused"),
-    "max_seconds": (EncodeRules.max_seconds, "of longer ones the beginning is used"),
+    "min_seconds": (EncodeRules.min_seconds, "minimum length in s; shorter clips are refused"),
+    "max_seconds": (EncodeRules.max_seconds, "maximum length in s; longer clips are cut"),
     "min_face_share": (
         MouthRules.min_share,
-        "of the frames in which a face is found; clips with less are refused",
+        "share of frames with a face; clips below it are refused",
     ),
 }
 
@@ -36,7 +36,7 @@ def add_options(parser: ArgumentParser) -> None:
     make.add_argument("folder", type=Path)
     make.add_argument("--clips", type=int, default=6000, help="training clips (default 6000)")
     make.add_argument("--held-out", type=int, default=240, help="held-out clips (default 240)")
-    make.add_argument("--unseen", type=int, default=240, help="clips of other words (default 240)")
+    make.add_argument("--unseen", type=int, default=240, help="clips of unseen words (default 240)")
     make.add_argument("--seed", type=int, default=0)
     make.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     voices = actions.add_parser("make-voices", help="speak phrases (says which packages it needs)")
@@ -45,13 +45,13 @@ def add_options(parser: ArgumentParser) -> None:
     voices.add_argument("--packs", type=Path, help=f"voice packs (default: {PACKS_VARIABLE})")
     voices.add_argument("--seed", type=int, default=0)
     voices.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    encode = actions.add_parser("encode", help="latents by the codecs, mouth masks by MediaPipe")
-    words = "what make-mini wrote, a JSONL of clips, or a folder of videos with .txt prompts"
+    encode = actions.add_parser("encode", help="clips → latents and mouth masks (by MediaPipe)")
+    words = "folder written by make-mini, JSONL of clips, or folder of videos with .txt prompts"
     encode.add_argument("folder", type=Path, help=words)
     encode.add_argument(
-        "--out", type=Path, help="default: FOLDER_encoded; for what make-mini wrote, FOLDER"
+        "--out", type=Path, help="default: FOLDER_encoded; after make-mini FOLDER itself"
     )
-    encode.add_argument("--checkpoint", type=Path, default=MINI, help="whose rates and size to use")
+    encode.add_argument("--checkpoint", type=Path, default=MINI, help="its rates and size are used")
     encode.add_argument("--codecs", type=Path, default=MINI_CODECS)
     encode.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     for name, (default, words) in _RULES.items():
@@ -81,7 +81,7 @@ def run(options: Namespace) -> None:
 
 
 def _make_voices(options: Namespace) -> None:
-    """Speak what the folder lacks."""
+    """Speak the phrases missing in the folder."""
     with Bar("speak", "phrase") as progress:
         plan = make_speech(
             options.folder,
@@ -99,7 +99,7 @@ def _make_voices(options: Namespace) -> None:
 
 
 def _encode(options: Namespace) -> None:
-    """Encode what was rendered, or a user's clips, and give the reason for each refused one."""
+    """Encode rendered clips or a user's, and print the reason for each refusal."""
     rendered = (options.folder / "dataset.json").is_file()
     if rendered:
         source, out = RenderedSource(load_dataset(options.folder)), options.folder

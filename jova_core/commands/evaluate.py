@@ -1,4 +1,4 @@
-"""`jova eval-mini` and `jova eval-codecs`: the figures that are claimed, measured."""
+"""`jova eval-mini` and `jova eval-codecs`: figures of a checkpoint and of the codecs."""
 
 import json
 from argparse import ArgumentParser, Namespace
@@ -35,14 +35,18 @@ def add_options(parser: ArgumentParser) -> None:
     """The options of `jova eval-mini`."""
     defaults = SampleSettings()
     add = parser.add_argument
-    add("data", type=Path, help="folder that `jova data make-mini` wrote")
+    add("data", type=Path, help="folder written by `jova data make-mini`")
     add("--checkpoint", type=Path, help="default: the bundled mini")
     add("--codecs", type=Path, help="default: the bundled codecs")
-    add("--json", type=Path, help="write all figures here")
-    add("--limit", type=int, help="how many prompts (default: 60 held-out ones, all of --prompts)")
+    add("--json", type=Path, help="file for all figures")
+    add(
+        "--limit",
+        type=int,
+        help="number of prompts (default: 60 held-out ones, all of --prompts)",
+    )
     add("--prompts", type=Path, help="JSON list of prompts instead of the held-out ones")
-    add("--unseen", type=int, default=0, help="also the words of this many clips of unseen words")
-    add("--tasks", action="store_true", help="also voice → video, portrait → video, film → voice")
+    add("--unseen", type=int, default=0, help="also measure this many clips of unseen words")
+    add("--tasks", action="store_true", help="also voice → video, portrait → video, video → voice")
     add("--seed", type=int, default=0)
     add("--steps", type=int, default=defaults.steps)
     add("--solver", default=defaults.solver)
@@ -108,28 +112,28 @@ def _tasks(
     judges: Judges,
     base: dict[str, Any],
 ) -> dict[str, Any]:
-    """Figures of what is made from a given voice, portrait or film of the held-out clips."""
+    """Figures of clips from the voice, the portrait or the video of held-out clips."""
 
     def make(prompt: Prompt, frames: int, seed: int, given: Mapping[str, Tensor]) -> Clip:
         settings = SampleSettings(**base, seed=seed)
         return generate(pipeline, prompt, frames, settings, given=Given(**given))
 
     cases = clip_cases(dataset, options.limit or HELD_OUT_PROMPTS)
-    with Bar("evaluate tasks", "clip") as progress, LipDetector() as eyes:
+    with Bar("evaluate tasks", "clip") as progress, LipDetector() as detector:
         return evaluate_tasks(
             make,
             dataset,
             pipeline.codecs,
             judges,
             cases,
-            detector=eyes,
+            detector=detector,
             seed=options.seed,
             progress=progress,
         )
 
 
 def _sampling(options: Namespace) -> dict[str, Any]:
-    """The options as fields of SampleSettings, tried before the work starts."""
+    """The options as fields of SampleSettings, checked before the work starts."""
     fields = ("steps", "solver", "cfg_video", "cfg_audio", "shift")
     chosen = {name: getattr(options, name) for name in fields} | sampling_options(options)
     SampleSettings(**chosen, seed=options.seed)
@@ -144,12 +148,12 @@ def _report(name: str, step: int, steps: int, loss: float) -> None:
 
 def add_codec_options(parser: ArgumentParser) -> None:
     """The options of `jova eval-codecs`."""
-    parser.add_argument("data", type=Path, help="folder that `jova data make-mini` wrote")
+    parser.add_argument("data", type=Path, help="folder written by `jova data make-mini`")
     parser.add_argument("--codecs", type=Path, default=MINI_CODECS)
 
 
 def run_codecs(options: Namespace) -> None:
     """Print PSNR and STOI of held-out clips. Raises JoVAError."""
     if find_spec("pystoi") is None:
-        raise JoVAError("Measuring STOI needs the package pystoi; install it: pip install pystoi.")
+        raise JoVAError("STOI needs the package pystoi; install it with `pip install pystoi`.")
     result(json.dumps(evaluate_codecs(options.data, options.codecs), indent=1))

@@ -1,4 +1,4 @@
-"""`jova generate`: a prompt, and perhaps a picture, sound or video, becomes a clip."""
+"""`jova generate`: a prompt, and optionally a picture, audio or a video → a clip."""
 
 import math
 from argparse import ArgumentParser, Namespace
@@ -46,27 +46,42 @@ def add_options(parser: ArgumentParser) -> None:
     """The options of `jova generate`."""
     defaults = SampleSettings()
     add = parser.add_argument
-    add("prompt", nargs="?", default="", help='tagged, or a description and "spoken words"')
+    add(
+        "prompt",
+        nargs="?",
+        default="",
+        help='tagged, or a description with the "spoken words" in quotes',
+    )
     add("-o", "--output", type=Path, required=True, help="file to write: .mp4, or .png for 1 frame")
-    add("--video-caption", help="what is seen (instead of a tagged prompt)")
-    add("--audio-caption", help="what is heard")
-    add("--transcript", help="the words that are spoken")
-    add("--image", type=Path, help="portrait that starts to speak: the first frame")
-    add("--audio", type=Path, help="speech to act to; it is kept in the file as it is")
+    add("--video-caption", help="description of the picture (instead of a tagged prompt)")
+    add("--audio-caption", help="description of the voice")
+    add("--transcript", help="the spoken words")
+    add("--image", type=Path, help="first frame: a portrait, which starts to speak")
+    add("--audio", type=Path, help="speech to act to; kept unchanged in the file")
     add("--video", type=Path, help="silent video to give a voice")
-    add("--seconds", type=float, help="length; by default what the words need")
+    add("--seconds", type=float, help="length (default: enough for the words)")
     add("--seed", type=int, default=defaults.seed, help="same seed, same clip (default 0)")
     add("--steps", type=int, default=defaults.steps, help=f"default {defaults.steps}")
     add("--solver", default=defaults.solver, help="euler or heun")
-    add("--cfg-video", type=float, default=defaults.cfg_video, help=f"{defaults.cfg_video:g}")
-    add("--cfg-audio", type=float, default=defaults.cfg_audio, help=f"{defaults.cfg_audio:g}")
+    add(
+        "--cfg-video",
+        type=float,
+        default=defaults.cfg_video,
+        help=f"default {defaults.cfg_video:g}",
+    )
+    add(
+        "--cfg-audio",
+        type=float,
+        default=defaults.cfg_audio,
+        help=f"default {defaults.cfg_audio:g}",
+    )
     add_sampling_options(parser)
-    add("--shift", type=float, help="timestep shift; default is the checkpoint's")
+    add("--shift", type=float, help="timestep shift (default: the checkpoint's)")
     add("--scale", type=int, default=4, help="enlarge for viewing (default 4); not with --video")
-    add("--checkpoint", type=Path, help="another JoVA checkpoint than the bundled mini")
-    add("--codecs", type=Path, help="other codecs than the bundled ones")
-    add("--lora", type=Path, help="a LoRA that `jova train --lora` wrote")
-    add("--lora-strength", type=float, default=1.0, help="0 leaves the model as it is")
+    add("--checkpoint", type=Path, help="JoVA checkpoint (default: the bundled mini)")
+    add("--codecs", type=Path, help="default: the bundled codecs")
+    add("--lora", type=Path, help="LoRA from `jova train --lora`")
+    add("--lora-strength", type=float, default=1.0, help="default 1; 0 leaves the model unchanged")
 
 
 def run(options: Namespace) -> None:
@@ -94,12 +109,12 @@ def run(options: Namespace) -> None:
         latents = sample(
             pipeline, prompt, frames, settings, given=material.given, progress=progress
         )
-    decoded = decode_stream(pipeline, latents, frames)
-    _write(options, pipeline, prompt, settings, decoded=decoded, material=material)
+    decoding = decode_stream(pipeline, latents, frames)
+    _write(options, pipeline, prompt, settings, decoding=decoding, material=material)
 
 
 class _Material:
-    """What was read from the user's files: for the network, and as it goes into the file."""
+    """The user's media: as input of the network, and as they go into the file."""
 
     def __init__(self) -> None:
         self.given = Given()
@@ -114,31 +129,28 @@ def _prompt(options: Namespace) -> Prompt:
     for name, value in zip(PARTS, parts, strict=True):
         if value is not None:
             if getattr(prompt, name):
-                raise JoVAError(
-                    f"The prompt already holds a {name.replace('_', ' ')}; give it once."
-                )
+                raise JoVAError(f"The prompt already has a {name.replace('_', ' ')}; give it once.")
             prompt = replace(prompt, **{name: value})
     return prompt
 
 
 def _check_output(options: Namespace) -> None:
-    """Find out what cannot be written before the work, not after it."""
+    """Check the output before the work, not after it."""
     target: Path = options.output
     allowed = (".mp4", *PICTURE_SUFFIXES)
     if target.suffix.lower() not in allowed:
-        raise JoVAError(f"The output {target} ends in none of {', '.join(allowed)}; rename it.")
+        raise JoVAError(f"Got the output {target}; expected a name in {', '.join(allowed)}.")
     for name in ("seconds", "audio", "video"):
         if _is_image(options) and getattr(options, name) is not None:
             raise JoVAError(
-                f"{target} is a picture, so --{name} makes no sense; leave it away or write a .mp4."
+                f"{target} is a picture, so --{name} makes no sense; leave it out or write a .mp4."
             )
     check_target(target)
     for name in _INPUTS:
         path = getattr(options, name)
         if path is not None and path.exists() and target.exists() and path.samefile(target):
             raise JoVAError(
-                f"The output {target} is also the file of --{name}, which it would replace; give "
-                "another name."
+                f"The output {target} would replace the file of --{name}; give another name."
             )
     if not 1 <= options.scale <= MAX_SCALE:
         raise JoVAError(f"--scale is {options.scale}; give a whole number from 1 to {MAX_SCALE}.")
@@ -147,71 +159,71 @@ def _check_output(options: Namespace) -> None:
 def _read_given(
     options: Namespace, pipeline: JoVAPipeline, prompt: Prompt
 ) -> tuple[_Material, int]:
-    line, spec = pipeline.timeline, pipeline.config.video
+    timeline, spec = pipeline.timeline, pipeline.config.video
     material, frames = _Material(), None
     if options.seconds is not None:
-        frames = clip_frames(line, options.seconds)
+        frames = clip_frames(timeline, options.seconds)
     image = audio = video = None
     if options.image is not None:
         image = fit_image(read_image(options.image), spec.height, spec.width)
     if options.audio is not None:
-        audio = _read_audio(options.audio, line, material)
-        there = min(Fraction(len(audio), line.sample_rate), line.max_seconds)
-        frames = frames or line.covering_frames(there)
+        audio = _read_audio(options.audio, timeline, material)
+        seconds = min(Fraction(len(audio), timeline.sample_rate), timeline.max_seconds)
+        frames = frames or timeline.covering_frames(seconds)
     if options.video is not None:
         video = _read_video(options.video, pipeline, frames, material)
         frames = len(video)
     material.given = Given(image=image, audio=audio, video=video)
-    frames = frames or _needed_frames(options, line, prompt)
-    too_long = describe_length(prompt, float(line.seconds(frames)))
+    frames = frames or _needed_frames(options, timeline, prompt)
+    too_long = describe_length(prompt, float(timeline.seconds(frames)))
     if too_long and not _is_image(options):
         note(too_long)
     return material, frames
 
 
-def _read_audio(path: Path, line: Timeline, material: _Material) -> Tensor:
-    """The sound as one channel at the model's rate; says what is wrong with it."""
-    found = load_audio(path)
-    check_channels(len(found.samples))
-    material.audio = (found.samples, found.sample_rate)
-    for remark in found.notes:
-        note(f"The given sound: {remark}.")
-    audio = resample(found.mono, found.sample_rate, line.sample_rate)
+def _read_audio(path: Path, timeline: Timeline, material: _Material) -> Tensor:
+    """Mono audio at the model's rate; notes what is wrong with it."""
+    loaded = load_audio(path)
+    check_channels(len(loaded.samples))
+    material.audio = (loaded.samples, loaded.sample_rate)
+    for remark in loaded.notes:
+        note(f"The given audio: {remark}.")
+    audio = resample(loaded.mono, loaded.sample_rate, timeline.sample_rate)
     fault = audio_fault(audio)
     if fault is not None:
         material.silent = not fault.heard
         then = ", so nothing is said and the mouth stays closed" if material.silent else ""
-        note(f"The given sound is {fault.words}{then}.")
+        note(f"The given audio is {fault.words}{then}.")
     return audio
 
 
 def _read_video(
     path: Path, pipeline: JoVAPipeline, frames: int | None, material: _Material
 ) -> Tensor:
-    """As many frames as fill whole latents, at most `frames`; says what is left out or missing."""
-    line, spec = pipeline.timeline, pipeline.config.video
-    limit = frames or clip_frames(line, line.max_seconds)
+    """At most `frames` frames, to fill whole latents; notes a difference in length."""
+    timeline, spec = pipeline.timeline, pipeline.config.video
+    limit = frames or clip_frames(timeline, timeline.max_seconds)
     size = {"height": spec.height, "width": spec.width}
-    video = read_video(path, fps=line.fps, max_frames=limit, **size)
-    video = video[: line.whole_frames(len(video))]
+    video = read_video(path, fps=timeline.fps, max_frames=limit, **size)
+    video = video[: timeline.whole_frames(len(video))]
     info = material.video = probe(path).video
     for remark in info.notes:
         note(f"The given video was {remark}.")
-    there, used = float(info.seconds), float(line.seconds(len(video)))
-    if len(video) < (frames or 0) or (frames is None and there - used > 1 / line.fps):
-        note(f"The given video lasts {there:.2f} s; the clip gets {used:.2f} s.")
+    length, used = float(info.seconds), float(timeline.seconds(len(video)))
+    if len(video) < (frames or 0) or (frames is None and length - used > 1 / timeline.fps):
+        note(f"The given video lasts {length:.2f} s; the clip lasts {used:.2f} s.")
     return video
 
 
-def _needed_frames(options: Namespace, line: Timeline, prompt: Prompt) -> int:
-    """Length where nothing sets it: one frame for a picture, else what the words need.
+def _needed_frames(options: Namespace, timeline: Timeline, prompt: Prompt) -> int:
+    """The default length: one frame for a picture, else enough for the words.
 
-    Whole seconds, because those are the lengths that the mini was trained on.
+    Whole seconds, because the mini was trained on such lengths.
     """
     if _is_image(options):
         return 1
     needed = estimate_seconds(prompt.transcript)
-    return clip_frames(line, max(DEFAULT_SECONDS, math.ceil(needed)))
+    return clip_frames(timeline, max(DEFAULT_SECONDS, math.ceil(needed)))
 
 
 def _is_image(options: Namespace) -> bool:
@@ -224,16 +236,16 @@ def _write(
     prompt: Prompt,
     settings: SampleSettings,
     *,
-    decoded: Decoding,
+    decoding: Decoding,
     material: _Material,
 ) -> None:
-    line = pipeline.timeline
-    frames, fps, scale = decoded.frames, line.fps, options.scale
-    audio, rate = material.audio or (decoded.audio, line.sample_rate)
+    timeline = pipeline.timeline
+    frames, fps, scale = decoding.frames, timeline.fps, options.scale
+    audio, rate = material.audio or (decoding.audio, timeline.sample_rate)
     if material.video is not None:
         # The user's own pictures, at their own rate and size.
         fps, scale = material.video.fps, 1
-        seconds = line.seconds(frames.count)
+        seconds = timeline.seconds(frames.count)
         frames = stream_video(options.video, frames=max(1, int(seconds * fps)))
         audio = audio[..., : round(frames.count / fps * rate)]
     written = write_clip(

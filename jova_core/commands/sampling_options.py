@@ -1,4 +1,4 @@
-"""Options of sampling that `jova generate` and `jova eval-mini` share."""
+"""Options of sampling, shared by `jova generate` and `jova eval-mini`."""
 
 from argparse import ArgumentParser, Namespace
 from typing import Any
@@ -15,20 +15,20 @@ def add_sampling_options(parser: ArgumentParser) -> None:
             nargs=2,
             default=(0.0, 1.0),
             metavar=("LOW", "HIGH"),
-            help=f"noise levels between which the {name} is guided (default 0 1); a step in which "
-            "neither stream is costs half",
+            help=f"noise levels with guidance of the {name} (default 0 1); a step without any "
+            "costs half",
         )
     parser.add_argument(
         "--cfg-audio-alone",
         action="store_true",
-        help="where only the audio is guided, against a pass of the audio alone",
+        help="in steps with guidance of the audio only, guide against an audio-only pass",
     )
     parser.add_argument(
         "--cache",
         type=float,
         default=0.0,
         metavar="CHANGE",
-        help="repeat the last velocity while both streams change by less (default 0: never)",
+        help="faster: reuse velocities with a smaller relative change (default 0: never)",
     )
 
 

@@ -12,10 +12,10 @@ POSITIONAL = ("data", "out")
 
 
 def expand(arguments: Sequence[str]) -> list[str]:
-    """The arguments with every `.yaml` one replaced by its options: what follows it goes before.
+    """The arguments with every `.yaml` one replaced by its options; later ones take precedence.
 
     `data` and `out` are the positional ones, `name: true` is `--name`, a list is joined by commas,
-    and `lora: {rank: 8}` is `--lora --lora-rank 8`. Raises JoVAError for a file that is no mapping.
+    and `lora: {rank: 8}` is `--lora --lora-rank 8`. Raises JoVAError for a file without a mapping.
     """
     expanded = []
     for argument in arguments:
@@ -27,24 +27,24 @@ def expand(arguments: Sequence[str]) -> list[str]:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file. JoVAError if it is none."""
+    """The mapping in a YAML file. JoVAError for other content."""
     import yaml
 
-    path = existing_file(path, "settings", "a YAML file of options, one `name: value` a line")
+    path = existing_file(path, "settings", "a YAML file of options, one `name: value` per line")
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
-        raise JoVAError(f"{path} is no valid YAML ({reason}); mend that line.") from error
+        raise JoVAError(f"{path} is not valid YAML ({reason}); fix it.") from error
     if not isinstance(settings, dict):
-        raise JoVAError(f"{path} holds no options; write one `name: value` a line.")
+        raise JoVAError(f"{path} contains no options; write one `name: value` per line.")
     return settings
 
 
 def _options(settings: dict[str, Any]) -> list[str]:
-    places = [str(settings[name]) for name in POSITIONAL if name in settings]
+    positional = [str(settings[name]) for name in POSITIONAL if name in settings]
     rest = {name: value for name, value in settings.items() if name not in POSITIONAL}
-    return [*places, *_flags(rest, "--")]
+    return [*positional, *_flags(rest, "--")]
 
 
 def _flags(settings: dict[str, Any], prefix: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The option `--threads` of the commands that compute for long."""
+"""The option `--threads` of the long-running commands."""
 
 from argparse import ArgumentParser, Namespace
 
@@ -8,12 +8,12 @@ from ..errors import JoVAError
 
 
 def add_threads(parser: ArgumentParser) -> None:
-    """The option itself; without it torch decides."""
+    """Add the option; without it torch decides."""
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
 
 
 def use_threads(options: Namespace) -> None:
-    """Tell torch. JoVAError below 1."""
+    """Apply the option. JoVAError below 1."""
     if options.threads is None:
         return
     if options.threads < 1:

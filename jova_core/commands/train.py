@@ -20,62 +20,62 @@ from ..mini.validate import Validation
 from ..model.checkpoint import load_jova
 from ..model.lora import LAYERS, BranchLoRA, LoRAConfig
 from ..mouth.landmarks import find_landmarker
-from ..presets import PRESETS
+from ..presets import PRESETS, preset_config
 from ..training.loop import TrainCallback, deadline, train
 from ..training.settings import Tasks, TrainSettings
 from ..vocabulary import Vocabulary
 from .console import note, result
 from .threads import add_threads, use_threads
 
-# Settings that have an option of the same name.
+# Settings with an option of the same name.
 _OPTIONS = {
     "steps": "optimiser steps",
-    "batch": "clips a step",
+    "batch": "clips per step",
     "learning_rate": "peak learning rate",
     "optimizer": "adamw, adamw8bit (needs bitsandbytes) or muon",
     "warmup": "steps of linear warm-up",
-    "cooldown": "last share of the steps, falling to 0",
+    "cooldown": "last share of the steps, with a rate falling to 0",
     "ema": "decay of the EMA weights",
-    "seed": "of weights, noise and order",
+    "seed": "seed of weights, noise and order",
     "timestep_sampling": "mode, logit_normal or uniform",
-    "shift": "of the timesteps towards noise",
+    "shift": "shift of the timesteps towards noise",
     "mouth_weight": "λ of the mouth-area loss",
     "mouth_form": "weighted or area",
-    "video_weight": "of the video loss",
-    "audio_weight": "of the audio loss",
-    "audio_alone": "share of steps without pictures, which teach the voice four times as fast",
-    "phonemes_only": "share of spoken words given by their phonemes alone",
+    "video_weight": "weight of the video loss",
+    "audio_weight": "weight of the audio loss",
+    "audio_alone": "share of audio-only steps, which train the voice four times as fast",
+    "phonemes_only": "share of spoken words encoded by their phonemes alone",
     "dtype": "bf16 or fp32; on CPUs without fast bf16 products fp32 is faster",
     "checkpoint_every": "steps between checkpoints",
-    "keep_every": "steps between checkpoints kept for a curve; 0 keeps only the last",
+    "keep_every": "steps between checkpoints to keep for a curve; 0 keeps only the last",
 }
-# Options that were called otherwise and are still read under that name.
+# Older names of options, still valid.
 _ALIASES = {"timestep_sampling": "--law", "phonemes_only": "--by-sound"}
 # Shares of the samples, in `Tasks`.
 _TASKS = {
-    "independent": "with a time of its own for each stream; the rest share one",
-    "audio_given": "whose sound is given",
-    "video_given": "whose video is given",
-    "image_given": "whose first picture is given, of those whose video is made",
+    "independent": "with a separate time for each stream; the rest share one",
+    "audio_given": "with given audio",
+    "video_given": "with given video",
+    "image_given": "with a given first frame, of those without given video",
 }
 
 
 def add_options(parser: ArgumentParser) -> None:
     """The options of `jova train`."""
-    parser.add_argument("data", type=Path, help="folder that `jova data encode` filled")
+    parser.add_argument("data", type=Path, help="folder written by `jova data encode`")
     parser.add_argument("out", type=Path, help="folder for log, state and checkpoint")
     parser.add_argument("--preset", help=f"one of {', '.join(PRESETS)} (default mini)")
-    parser.add_argument("--init-from", type=Path, help="start from these weights, in their shape")
+    parser.add_argument("--init-from", type=Path, help="checkpoint to start from, with its config")
     parser.add_argument("--resume", action="store_true", help="continue the run in `out`")
-    parser.add_argument("--codecs", type=Path, help="that encoded the data (default: the mini's)")
-    parser.add_argument("--minutes", type=float, help="save and stop after this time")
-    words = "JSON list of prompts with frames: made and scored while training"
+    parser.add_argument("--codecs", type=Path, help="codecs of the data (default: the mini's)")
+    parser.add_argument("--minutes", type=float, help="save and stop after this many minutes")
+    words = "JSON list of prompts with frames, generated and scored during training"
     parser.add_argument("--validate", type=Path, help=words)
-    words = "steps between two of these rounds (default: as often as checkpoints)"
+    words = "steps between validations (default: as between checkpoints)"
     parser.add_argument("--validate-every", type=int, help=words)
     add_threads(parser)
     parser.add_argument("--no-compile", action="store_true", help="run without torch.compile")
-    words = "compute blocks again in the backward pass: slower, much less memory"
+    words = "recompute blocks in the backward pass: slower, much less memory"
     parser.add_argument("--gradient-checkpointing", action="store_true", help=words)
     words = "split weights and optimiser among the processes (FSDP2) instead of copying them"
     parser.add_argument("--shard", action="store_true", help=words)
@@ -125,7 +125,7 @@ def run(options: Namespace) -> None:
     vocabulary = published_vocabulary()
     if init_from is not None:
         if options.preset is not None or options.codecs is not None:
-            note("The start brings its own shape and statistics: --preset and --codecs do nothing.")
+            note("--init-from has its own config and statistics: --preset and --codecs do nothing.")
         start = load_jova(init_from)
         config = start.config
         if lora is not None and "vocabulary" in start.notes:
@@ -186,11 +186,9 @@ def _lora(options: Namespace) -> LoRAConfig:
 def fresh_config(preset: str, codecs: Path | None = None) -> JoVAConfig:
     """A preset with the latent statistics of the codecs.
 
-    JoVAError for an unknown preset, and for one that was made for other codecs.
+    JoVAError for an unknown preset, and for one with other codecs.
     """
-    if preset not in PRESETS:
-        raise JoVAError(f"The preset {preset!r} is unknown; allowed are {', '.join(PRESETS)}.")
-    config, loaded = PRESETS[preset], load_codecs(codecs or MINI_CODECS)
+    config, loaded = preset_config(preset), load_codecs(codecs or MINI_CODECS)
     stats = loaded.stats
     for stream, name in (("video", loaded.video.name), ("audio", loaded.audio.name)):
         expected = getattr(config, stream).codec

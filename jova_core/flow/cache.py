@@ -1,8 +1,8 @@
-"""Steps that repeat: where a velocity hardly changes, the last one does again.
+"""Step cache: the last velocity is reused while velocities hardly change.
 
 After EasyCache (arXiv 2507.02860), which estimates the change from the last computed steps and
-needs no calibration. Ours looks at both streams and lets the one that moves more decide, as lips
-that stop following a voice are seen before blurred pictures are.
+needs no calibration. Ours looks at both streams and the one with more change decides: lips that lag
+behind a voice are noticed before blurred pictures are.
 """
 
 import torch
@@ -12,9 +12,9 @@ from .solvers import Velocity
 
 
 class StepCache:
-    """A velocity that is computed only when either stream is expected to have changed enough.
+    """A velocity, computed anew only after enough expected change in either stream.
 
-    `change` is the allowed relative change of a velocity since it was computed, 0 for none. One
+    `change` is the allowed relative change of a reused velocity, 0 for none. One
     object serves one sampling; `computed` counts its calls of the velocity.
     """
 
@@ -27,20 +27,20 @@ class StepCache:
     def __call__(self, x: AVLatents, sigma: float) -> AVLatents:
         """The velocity at x and a noise level: the last one, or a new one."""
         if self._last is not None and self._rate is not None:
-            before, known = self._last
+            before, old = self._last
             if self._rate * abs(before - sigma) < self.change:
-                return known
-        made = self.velocity(x, sigma)
+                return old
+        new = self.velocity(x, sigma)
         self.computed += 1
         if self._last is not None:
-            before, known = self._last
-            self._rate = relative_change(known, made) / max(abs(before - sigma), 1e-9)
-        self._last = (sigma, made)
-        return made
+            before, old = self._last
+            self._rate = relative_change(old, new) / max(abs(before - sigma), 1e-9)
+        self._last = (sigma, new)
+        return new
 
 
 def relative_change(before: AVLatents, after: AVLatents) -> float:
-    """‖after − before‖ / ‖after‖ of the stream that changed more; of one that stands still, 0."""
+    """‖after − before‖ / ‖after‖ of the stream with more change; 0 for zero velocities."""
     changes = []
     for name in ("video", "audio"):
         old, new = getattr(before, name), getattr(after, name)

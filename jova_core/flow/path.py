@@ -1,4 +1,4 @@
-"""The straight path from data to noise, its velocity, and where on it training looks."""
+"""The straight path from data to noise, its velocity, and the sampling of timesteps."""
 
 import math
 from typing import Literal
@@ -20,7 +20,7 @@ def velocity_target(x0: Tensor, noise: Tensor) -> Tensor:
 
 
 def timestep_quantile(u: Tensor, sampling: TimestepSampling, *, shift: float = 1.0) -> Tensor:
-    """Uniform u in (0, 1) → sigma in (0, 1), denser where training looks more often.
+    """Uniform u in (0, 1) → sigma in (0, 1), distributed as `sampling` says.
 
     mode: 1 − u − 1.29·(cos²(πu/2) − 1 + u), SD3's heavy tails (arXiv 2403.03206, eq. 20);
     logit_normal: sigmoid of a standard normal (eq. 19). `shift` > 1 then moves mass towards noise.

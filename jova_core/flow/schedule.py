@@ -1,4 +1,4 @@
-"""At which noise levels sampling stops."""
+"""The noise schedule of sampling."""
 
 import torch
 from torch import Tensor
@@ -16,9 +16,9 @@ def simple_sigmas(steps: int, shift: float) -> Tensor:
     the graph visit the same noise levels. Raises JoVAError for steps outside 1 … 1000.
     """
     if not 1 <= steps <= TABLE:
-        raise JoVAError(f"{steps} sampling steps came; allowed are 1 to {TABLE}.")
+        raise JoVAError(f"Got {steps} sampling steps; expected 1 to {TABLE}.")
     table = shift_sigma(torch.arange(1, TABLE + 1, dtype=torch.float32) / TABLE, shift)
-    # Rounded before the product, as core does: for 38 steps and others it picks another entry.
+    # Rounded before the product, as ComfyUI does: for 38 steps and others this changes an entry.
     stride = TABLE / steps
-    picked = [table[-(1 + int(i * stride))] for i in range(steps)]
-    return torch.stack([*picked, torch.zeros(())])
+    sigmas = [table[-(1 + int(i * stride))] for i in range(steps)]
+    return torch.stack([*sigmas, torch.zeros(())])

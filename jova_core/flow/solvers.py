@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 from torch import Tensor
@@ -14,36 +15,30 @@ Velocity = Callable[[AVLatents, float], AVLatents]
 Callback = Callable[[int, AVLatents, AVLatents], None]
 
 
-def euler(
-    velocity: Velocity, x: AVLatents, sigmas: Tensor, callback: Callback | None = None
+def _solve(
+    velocity: Velocity,
+    x: AVLatents,
+    sigmas: Tensor,
+    callback: Callback | None = None,
+    *,
+    second_order: bool,
 ) -> AVLatents:
-    """First order, one velocity a step. `callback(step, x, x0_estimate)` runs before each step."""
-    for step, (sigma, following) in enumerate(_pairs(sigmas)):
-        v = velocity(x, sigma)
-        if callback is not None:
-            callback(step, x, x.add_scaled(v, -sigma))
-        x = x.add_scaled(v, following - sigma)
-    return x
+    """Euler's or Heun's method; `callback(step, x, x0_estimate)` runs before each step.
 
-
-def heun(
-    velocity: Velocity, x: AVLatents, sigmas: Tensor, callback: Callback | None = None
-) -> AVLatents:
-    """Second order, two velocities a step but one for the last (EDM, arXiv 2206.00364, alg. 1)."""
-    for step, (sigma, following) in enumerate(_pairs(sigmas)):
+    First order takes one velocity a step. Second order takes two, but one for the last step (EDM,
+    arXiv 2206.00364, alg. 1).
+    """
+    for step, (sigma, following) in enumerate(pairwise(sigmas.tolist())):
         v = velocity(x, sigma)
         if callback is not None:
             callback(step, x, x.add_scaled(v, -sigma))
         ahead = x.add_scaled(v, following - sigma)
-        if following > 0:
+        if second_order and following > 0:
             half = (following - sigma) / 2
             ahead = x.add_scaled(v, half).add_scaled(velocity(ahead, following), half)
         x = ahead
     return x
 
 
+euler, heun = partial(_solve, second_order=False), partial(_solve, second_order=True)
 SOLVERS: dict[str, Callable[..., AVLatents]] = {"euler": euler, "heun": heun}
-
-
-def _pairs(sigmas: Tensor) -> list[tuple[float, float]]:
-    return list(pairwise(sigmas.tolist()))

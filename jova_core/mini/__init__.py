@@ -19,13 +19,13 @@ def load_pipeline(checkpoint: Path | None = None, codecs: Path | None = None) ->
     loaded, loaded_codecs = load_jova(checkpoint), load_codecs(codecs)
     if "vocabulary" not in loaded.notes:
         raise JoVAError(
-            f"{checkpoint} carries no vocabulary, so its prompts cannot be encoded; "
-            "give a checkpoint that `jova train` wrote."
+            f"{checkpoint} has no vocabulary, so its prompts cannot be encoded; "
+            "give a checkpoint from `jova train`."
         )
     if not loaded_codecs.stats.match(loaded.config):
         raise JoVAError(
             f"{checkpoint} was not trained with the codecs {codecs}: their latent statistics "
-            "differ; give the codecs that encoded its data."
+            "differ; give the codecs of its data."
         )
     vocabulary = Vocabulary.from_dict(loaded.notes["vocabulary"])
     return JoVAPipeline(

@@ -1,4 +1,4 @@
-"""Prompts that are rendered and scored while a run trains, with its averaged weights.
+"""Prompts, generated and scored during a training run, with its EMA weights.
 
 Clips go to the run's folder `validation`, the scores of each round are a line of validation.jsonl.
 """
@@ -31,10 +31,9 @@ SILENT_DB = -60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """A `TrainCallback` that renders the cases every so many steps, and at the end of the run.
+    """A `TrainCallback`: generates the cases every `every` steps, and at the end of the run.
 
-    Clip i starts from the noise of seed + i in every round. `judges` count the words that are
-    heard.
+    Clip i starts from the noise of seed + i in every round. `judges` count the words heard.
     """
 
     out: Path
@@ -47,11 +46,11 @@ class Validation:
     settings: SampleSettings = field(default_factory=SampleSettings)
 
     def __call__(self, progress: TrainProgress) -> bool:
-        """Render and score where it is time; never stops the run."""
+        """Generate and score if it is time; never stops the run."""
         if progress.step % self.every and progress.step != progress.steps:
             return False
         with pipeline_of(progress, self.codecs, self.encoders) as pipeline:
-            line = pipeline.timeline
+            timeline = pipeline.timeline
             clips = [
                 generate(
                     pipeline,
@@ -61,36 +60,40 @@ class Validation:
                 )
                 for i, case in enumerate(self.cases)
             ]
-        self._keep(clips, line, progress.samples)
-        scores = {"step": progress.step, "samples": progress.samples} | self._scores(clips, line)
+        self._write(clips, timeline, progress.samples)
+        scores = {"step": progress.step, "samples": progress.samples} | self._scores(
+            clips, timeline
+        )
         with (self.out / VALIDATION_LOG).open("a", encoding="utf-8") as log:
             log.write(json.dumps(scores) + "\n")
         return False
 
-    def _keep(self, clips: Sequence[Clip], line: Timeline, samples: int) -> None:
+    def _write(self, clips: Sequence[Clip], timeline: Timeline, samples: int) -> None:
         (self.out / FOLDER).mkdir(exist_ok=True)
         for i, clip in enumerate(clips):
             write_clip(
                 self.out / FOLDER / f"{samples}-{i}.mp4",
                 clip.frames,
                 clip.audio,
-                fps=line.fps,
-                sample_rate=line.sample_rate,
+                fps=timeline.fps,
+                sample_rate=timeline.sample_rate,
                 scale=ENLARGED if max(clip.frames.shape[1:3]) < SMALL else 1,
             )
 
-    def _scores(self, clips: Sequence[Clip], line: Timeline) -> dict[str, Any]:
-        """Means over the clips; None where nothing can be said."""
-        with LipDetector(self.face_model) as eyes:
-            found = [
-                judge_sync(eyes.detect(clip.frames), clip.audio, line.sample_rate, line.fps)
+    def _scores(self, clips: Sequence[Clip], timeline: Timeline) -> dict[str, Any]:
+        """Means over the clips; None without a figure."""
+        with LipDetector(self.face_model) as detector:
+            reports = [
+                judge_sync(
+                    detector.detect(clip.frames), clip.audio, timeline.sample_rate, timeline.fps
+                )
                 for clip in clips
             ]
-        known = [f.sync.opening for f in found if not math.isnan(f.sync.opening)]
+        openings = [r.sync.opening for r in reports if not math.isnan(r.sync.opening)]
         scores = {
-            "sync": round(sum(known) / len(known), 4) if known else None,
-            "faces": round(sum(f.sync.found for f in found) / len(found), 4),
-            "silent": sum(f.sound.rms_db < SILENT_DB for f in found),
+            "sync": round(sum(openings) / len(openings), 4) if openings else None,
+            "faces": round(sum(r.sync.face_share for r in reports) / len(reports), 4),
+            "silent": sum(r.audio.rms_db < SILENT_DB for r in reports),
         }
         if self.judges is not None:
             heard = self.judges.recogniser.recognise([clip.audio for clip in clips])

@@ -63,21 +63,21 @@ class Block(nn.ModuleDict):
 
     def forward(self, x: Tensor, joint: Joint, attend: Attend) -> Tensor:  # type: ignore[override]
         """One layer of the joint sequence x `[B, S, dim]`, which may be overwritten."""
-        streams, rows = self._present(joint)
+        streams, rows = self._select(joint)
         shift1, scale1, gate1, shift2, scale2, gate2 = modulation(streams, joint).chunk(6, dim=-1)
-        h = _placed(layer_norm_modulate(x, shift1, scale1, joint.layout), joint)
+        h = _add_position(layer_norm_modulate(x, shift1, scale1, joint.layout), joint)
         qkv = joint_linear(h, [stream.qkv for stream in streams], rows)
-        attended = attend(self._turned(qkv, streams, joint)).to(x.dtype)
-        y = joint_linear(attended, [stream.proj for stream in streams], rows)
+        attn = attend(self._rotate(qkv, streams, joint)).to(x.dtype)
+        y = joint_linear(attn, [stream.proj for stream in streams], rows)
         x, h = gated_residual_layer_norm_modulate(x, y, gate1, shift2, scale2, joint.layout)
         y = joint_mlp(h, [stream.mlp for stream in streams], rows)
         return gated_residual(x, y, gate2, joint.layout)
 
-    def _present(self, joint: Joint) -> tuple[list[nn.Module], list[int]]:
+    def _select(self, joint: Joint) -> tuple[list[nn.Module], list[int]]:
         return [self[name] for name in joint.rows], list(joint.rows.values())
 
-    def _turned(self, qkv: Tensor, streams: Sequence[nn.Module], joint: Joint) -> Tensor:
-        """`[B, S, 3·dim]` → `[B, S, 3, H, d]` with normed and turned queries and keys.
+    def _rotate(self, qkv: Tensor, streams: Sequence[nn.Module], joint: Joint) -> Tensor:
+        """`[B, S, 3·dim]` → `[B, S, 3, H, d]` with normed and rotated queries and keys.
 
         Kernels may return it in a wider type or another layout.
         """
@@ -94,20 +94,20 @@ class ParallelBlock(Block):
 
     def forward(self, x: Tensor, joint: Joint, attend: Attend) -> Tensor:  # type: ignore[override]
         """As `Block.forward`."""
-        streams, rows = self._present(joint)
+        streams, rows = self._select(joint)
         shift, scale, gate = modulation(streams, joint).chunk(3, dim=-1)
-        h = _placed(layer_norm_modulate(x, shift, scale, joint.layout), joint)
+        h = _add_position(layer_norm_modulate(x, shift, scale, joint.layout), joint)
         wide = joint_linear(h, [stream.linear1 for stream in streams], rows)
         dim = x.shape[-1]
-        attended = attend(self._turned(wide[..., : 3 * dim], streams, joint)).to(x.dtype)
+        attn = attend(self._rotate(wide[..., : 3 * dim], streams, joint)).to(x.dtype)
         hidden = wide[..., 3 * dim :]
         if in_place():
-            # The values are used up; what was attended takes their place beside the MLP's half.
-            wide[..., 2 * dim : 3 * dim] = attended
+            # The values are used up; the result goes in their place, beside the MLP's half.
+            wide[..., 2 * dim : 3 * dim] = attn
             hidden.copy_(gelu(hidden))
             both = wide[..., 2 * dim :]
         else:
-            both = torch.cat((attended, gelu(hidden)), dim=-1)
+            both = torch.cat((attn, gelu(hidden)), dim=-1)
         y = joint_linear(both, [stream.linear2 for stream in streams], rows)
         return gated_residual(x, y, gate, joint.layout)
 
@@ -115,7 +115,7 @@ class ParallelBlock(Block):
 def call_block(
     block: Block, _place: tuple[str, int], x: Tensor, joint: Joint, attend: Attend
 ) -> Tensor:
-    """How a network runs the block at a place such as ("double_block", 0) unless told otherwise."""
+    """The default way to run the block at a place such as ("double_block", 0)."""
     return block(x, joint, attend)
 
 
@@ -138,5 +138,5 @@ def modulation(streams: Sequence[nn.Module], joint: Joint) -> Tensor:
     return torch.cat(each, dim=1)
 
 
-def _placed(h: Tensor, joint: Joint) -> Tensor:
+def _add_position(h: Tensor, joint: Joint) -> Tensor:
     return h if joint.position is None else h + joint.position

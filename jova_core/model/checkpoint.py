@@ -6,24 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..config import JoVAConfig
 from ..errors import JoVAError
-from ..files import atomic_write, read_header, read_tensors
-from ..presets import PRESETS
+from ..files import read_header, read_tensors, write_tensors
+from ..presets import PRESETS, preset_config
 from .jova import JoVA
 
 FORMAT = "jova-1"
-CORE_PREFIX = "model.diffusion_model."  # which ComfyUI's save nodes put before every name
+CORE_PREFIX = "model.diffusion_model."  # before every name in files of ComfyUI's save nodes
 Shapes = dict[str, tuple[int, ...]]
 _KIND = ("checkpoint", "a JoVA checkpoint (.safetensors)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What a file holds: its config, its tensors, and notes such as vocabulary and training."""
+    """The content of a file: config, tensors, and notes such as vocabulary and training."""
 
     config: JoVAConfig
     tensors: dict[str, Tensor]
@@ -42,16 +41,14 @@ def save_jova(
     path: Path, tensors: dict[str, Tensor], config: JoVAConfig, notes: dict[str, Any]
 ) -> None:
     """Write a checkpoint whole or not at all; `notes` must be JSON."""
-    metadata = metadata_of(config, notes)
-    with atomic_write(Path(path)) as temporary:
-        save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata=metadata)
+    write_tensors(path, tensors, metadata_of(config, notes))
 
 
 def metadata_of(config: JoVAConfig, notes: dict[str, Any]) -> dict[str, str]:
-    """What a checkpoint's header says of it.
+    """The metadata of a checkpoint's header.
 
-    Notes of any checkpoint may hold `licence`, the terms of its weights, and `source`, what they
-    were made from.
+    Notes of any checkpoint may contain `licence`, the terms of its weights, and `source`, their
+    origin.
     """
     return {"format": FORMAT, "config": config.to_json(), "notes": json.dumps(notes)}
 
@@ -95,9 +92,7 @@ def _notes(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
 
 def _config_of(path: Path, shapes: Shapes, preset: str | None) -> JoVAConfig:
     if preset is not None:
-        if preset not in PRESETS:
-            raise JoVAError(f"The preset {preset!r} is unknown; allowed are {', '.join(PRESETS)}.")
-        return PRESETS[preset]
+        return preset_config(preset)
     matching = [name for name, config in PRESETS.items() if expected_shapes(config) == shapes]
     if matching:
         raise JoVAError(
@@ -105,7 +100,7 @@ def _config_of(path: Path, shapes: Shapes, preset: str | None) -> JoVAConfig:
             f"{' or '.join(matching)}: choose that preset, or give a file with metadata."
         )
     raise JoVAError(
-        f"{path} is no JoVA checkpoint: its tensors match no preset; give another file."
+        f"{path} is not a JoVA checkpoint: its tensors match no preset; give another file."
     )
 
 
@@ -121,6 +116,6 @@ def _check_shapes(path: Path, tensors: dict[str, Tensor], config: JoVAConfig) ->
         extra = sorted(tensors.keys() - expected.keys())
         example = (missing + wrong + extra)[0]
         raise JoVAError(
-            f"{path} does not hold the model its config describes: {len(missing)} tensors are "
-            f"missing, {len(wrong)} have another shape, {len(extra)} are unknown, first {example}."
+            f"{path} does not match its config: {len(missing)} tensors are missing, {len(wrong)} "
+            f"have another shape, {len(extra)} are unknown, first {example}; give another file."
         )

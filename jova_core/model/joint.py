@@ -1,4 +1,4 @@
-"""The joint sequence [audio, text_a, text_v, video], and what belongs to its tokens in every block.
+"""The joint sequence [audio, text_a, text_v, video], and the data of its tokens in every block.
 
 Legend: B batch, S tokens of the sequence, G groups of tokens that share a time.
 """
@@ -31,7 +31,7 @@ class Segment:
 
 @dataclass(frozen=True, kw_only=True)
 class Joint:
-    """What the sequence carries through the blocks of one kind unchanged.
+    """The data of the sequence in all blocks of one kind.
 
     rows: how many tokens each stream has, in their order. vec: per stream the SiLU of its time
     embedding `[B, G, dim]`; layout: how tokens share those rows, over all streams.
@@ -55,7 +55,7 @@ class Joint:
 
 
 def join(segments: Sequence[Segment]) -> tuple[Tensor, Joint]:
-    """Segments in the order of the sequence → its tokens `[B, S, dim]` and what they carry."""
+    """Segments in the order of the sequence → its tokens `[B, S, dim]` and their data."""
     cos, sin = (torch.cat(parts) for parts in zip(*(s.rope for s in segments), strict=True))
     places = [s.position for s in segments if s.position is not None]
     joint = Joint(

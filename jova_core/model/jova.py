@@ -30,7 +30,7 @@ from .checks import check_input
 from .joint import Segment, join
 from .layers import OutputHead, TextEmbed, VectorEmbed, timestep_features
 from .patches import audio_latent, audio_tokens, video_latent, video_tokens
-from .rope import audio_positions, audio_rope, still, video_rope
+from .rope import audio_positions, audio_rope, identity_rope, video_rope
 from .streams import MODALITY
 
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -75,7 +75,7 @@ class Entry:
 
 
 class Branch(nn.Module):
-    """What one modality has besides its blocks: input, text, time, position and output layers."""
+    """The layers of one modality besides its blocks: input, text, time and output."""
 
     def __init__(
         self, config: JoVAConfig, channels: tuple[int, int], *, ops: Any, **kw: Any
@@ -120,7 +120,7 @@ class Branch(nn.Module):
 
 
 class JoVA(nn.Module):
-    """The whole network; `ops` is where layers come from: `torch.nn`, or `comfy.ops`."""
+    """The whole network; `ops` is the namespace of its layers: `torch.nn`, or `comfy.ops`."""
 
     def __init__(
         self,
@@ -161,15 +161,15 @@ class JoVA(nn.Module):
         mode: Mode = "full",
         exact: Attention | None = None,
     ) -> AVLatents:
-        """Velocity ε − x₀ of each stream that is present.
+        """Velocity ε − x₀ of each present stream.
 
         x: normalised noisy latents, `[B, C, T, H, W]` and `[B, C_a, L]`; either may be None.
         t_video: 1000·σ, `[B]` or `[B, T]`; t_audio: `[B]` or `[B, L / audio_patch]`; a given
         (clean) latent has 0.
         Text is modulated by the scalar time of its branch: the largest of its latents.
-        attend and run (see `call_block`) are how a host brings its own attention and offloading.
-        mode says which branch sees the other (see `AttentionPlan`); `exact` is the attention for
-        the rows that must not be quantised.
+        attend and run (see `call_block`): a host's own attention and offloading.
+        mode: which branch sees the other (see `AttentionPlan`); exact: the attention for rows that
+        must not be quantised.
         """
         check_input(self.config, x, t_video, t_audio, conditioning)
         entries: dict[str, Entry] = {}
@@ -216,7 +216,7 @@ class JoVA(nn.Module):
             tokens=entry.text,
             vec=entry.vec[:, :1],
             layout=(1, texts),
-            rope=still(texts, rope),
+            rope=identity_rope(texts, rope),
             position=None if position is None else position.new_zeros(texts, position.shape[1]),
         )
         return [own, text] if name == "a" else [text, own]
@@ -224,7 +224,7 @@ class JoVA(nn.Module):
     def _positions(
         self, name: str, grid: tuple[int, ...], device: torch.device
     ) -> tuple[Rope, Tensor | None]:
-        """Angles of a branch's own tokens, and learned positions where the config has them."""
+        """Angles of a branch's own tokens, and learned positions, if the config has them."""
         config, learned = self.config, self.position
         if name == "v":
             rope = video_rope(config, grid, device)
@@ -234,7 +234,7 @@ class JoVA(nn.Module):
         return rope, None if learned is None else learned.audio(places)
 
     def _with_image(self, video: Tensor, conditioning: Conditioning) -> Tensor:
-        """Append the given picture's latent and its mask, zeros where nothing is given."""
+        """Append the given picture's latent and its mask, or zeros."""
         config = self.config
         b, _, *rest = video.shape
         image, mask = conditioning.image, conditioning.image_mask
@@ -266,7 +266,7 @@ class JoVA(nn.Module):
 def _attend(
     qkv: Tensor, *, plan: AttentionPlan, attend: Attention, exact: Attention | None
 ) -> Tensor:
-    """Attention of packed qkv by a plan: our own kernels, or what a host brought."""
+    """Attention of packed qkv by a plan: our own kernels, or a host's function."""
     if attend is attention:
         return joint_attention(qkv, plan)
     return planned_attention(*split_heads(qkv), plan=plan, attend=attend, exact=exact)

@@ -1,6 +1,6 @@
 """The small modules around the blocks: time, vector and text embeddings, refiner, output head.
 
-`ops` is the namespace layers come from: `torch.nn` here, `comfy.ops` in ComfyUI.
+`ops` is the namespace of layers: `torch.nn` here, `comfy.ops` in ComfyUI.
 """
 
 import math
@@ -33,7 +33,7 @@ def timestep_features(t: Tensor, width: int, max_period: float = 10_000.0) -> Te
 class VectorEmbed(nn.Module):
     """Linear → SiLU → Linear, for timesteps, pooled text and guidance.
 
-    Those that are added to a time embedding have no second bias: the sum needs only one.
+    An embedding added to that of the time has no second bias: the sum needs only one.
     """
 
     def __init__(self, width: int, dim: int, *, added: bool = False, ops: Any, **kw: Any) -> None:
@@ -59,7 +59,7 @@ class FeedForward(nn.Sequential):
 def joint_linear(x: Tensor, layers: Sequence[nn.Module], rows: Sequence[int]) -> Tensor:
     """Each segment of x `[B, S, K]` through its own layer → one `[B, S, N]`.
 
-    Without gradients a plain layer's product is written where it belongs, so nothing is copied.
+    Without gradients a plain layer's product is written in its place, without a copy.
     """
     parts = list(zip(layers, x.split(list(rows), dim=1), strict=True))
     if len(parts) == 1:
@@ -86,9 +86,9 @@ def joint_mlp(x: Tensor, mlps: Sequence[FeedForward], rows: Sequence[int]) -> Te
 
 
 def norm_weight(norm: nn.Module, like: Tensor) -> Tensor:
-    """The weight `[d]` of an RMS norm, which a host may keep elsewhere or patch when it is called.
+    """The weight `[d]` of an RMS norm; a host may keep it elsewhere or patch it in the call.
 
-    Such a norm is asked: what it makes of a constant is its weight, as ε is nothing beside 64².
+    Such a norm is called with a constant: the result is its weight, as ε is nothing beside 64².
     """
     if type(norm) is nn.RMSNorm:
         return norm.weight

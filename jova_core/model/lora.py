@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..errors import JoVAError
-from ..files import atomic_write, read_tensors
+from ..files import read_tensors, write_tensors
 from .streams import MODALITY, branch_of
 
 FORMAT = "jova-lora-1"
@@ -26,7 +25,7 @@ LAYERS = (*MATRICES, "mod")
 
 @dataclass(frozen=True, kw_only=True)
 class BranchLoRA:
-    """What is added to one branch: which layers of its blocks, and how much of α."""
+    """The LoRA of one branch: layers of its blocks, and the share of α."""
 
     layers: tuple[str, ...] = MATRICES
     strength: float = 1.0
@@ -35,7 +34,7 @@ class BranchLoRA:
         unknown = sorted(set(self.layers) - set(LAYERS))
         if unknown:
             raise JoVAError(
-                f"LoRA cannot go into {', '.join(unknown)}; allowed are {', '.join(LAYERS)}."
+                f"Got the unknown LoRA layers {', '.join(unknown)}; use {', '.join(LAYERS)}."
             )
         if not 0 <= self.strength < math.inf:
             raise JoVAError(f"The strength of a LoRA branch is {self.strength}; give 0 or more.")
@@ -54,10 +53,10 @@ class LoRAConfig:
         if not 1 <= self.rank <= 1024:
             raise JoVAError(f"The LoRA rank is {self.rank}; give a whole number from 1 to 1024.")
         if not 0 < self.alpha < math.inf:
-            raise JoVAError(f"The LoRA alpha is {self.alpha}; give one above 0.")
+            raise JoVAError(f"The LoRA alpha is {self.alpha}; give a number above 0.")
 
     def alpha_of(self, layer: str) -> float | None:
-        """α of a layer such as "single_blocks.0.a.mlp.2", or None where nothing is added."""
+        """α of a layer such as "single_blocks.0.a.mlp.2", or None for a layer without LoRA."""
         place, _, *rest = layer.split(".", 3)
         if place not in ("double_blocks", "single_blocks") or len(rest) < 2:
             return None
@@ -67,7 +66,7 @@ class LoRAConfig:
 
 
 class LoRALinear(nn.Module):
-    """A frozen linear layer and what is added to it; without effect until it is trained."""
+    """A frozen linear layer and its low-rank addition, which has no effect before training."""
 
     def __init__(self, base: nn.Linear, rank: int, alpha: float, down: Tensor) -> None:
         super().__init__()
@@ -84,14 +83,14 @@ class LoRALinear(nn.Module):
 def add_lora(model: nn.Module, config: LoRAConfig, seed: int = 0) -> None:
     """Freeze the network and put a LoRALinear in the place of every chosen layer.
 
-    JoVAError where the config chooses none.
+    JoVAError for a config without layers.
     """
     model.requires_grad_(False)
     generator = torch.Generator().manual_seed(seed)
     linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
     chosen = [(name, config.alpha_of(name)) for name in linear]
     if not any(alpha for _, alpha in chosen):
-        raise JoVAError("This LoRA adds to no layer; choose layers and a strength above 0.")
+        raise JoVAError("This LoRA has no layers; choose some and a strength above 0.")
     for name, alpha in chosen:
         if alpha is None:
             continue
@@ -105,10 +104,10 @@ def add_lora(model: nn.Module, config: LoRAConfig, seed: int = 0) -> None:
         parent.register_module(last, LoRALinear(base, config.rank, alpha, down))
 
 
-def lora_tensors(trained: dict[str, Tensor], config: LoRAConfig) -> dict[str, Tensor]:
+def lora_tensors(matrices: dict[str, Tensor], config: LoRAConfig) -> dict[str, Tensor]:
     """The trained `<layer>.down` and `<layer>.up` under the names of a LoRA file."""
     tensors = {}
-    for name, value in trained.items():
+    for name, value in matrices.items():
         layer, _, part = name.rpartition(".")
         tensors[f"{PREFIX}{layer}.lora_{part}.weight"] = value
         tensors[f"{PREFIX}{layer}.alpha"] = torch.tensor(config.alpha_of(layer))
@@ -116,17 +115,15 @@ def lora_tensors(trained: dict[str, Tensor], config: LoRAConfig) -> dict[str, Te
 
 
 def save_lora(
-    path: Path, trained: dict[str, Tensor], config: LoRAConfig, notes: dict[str, Any]
+    path: Path, matrices: dict[str, Tensor], config: LoRAConfig, notes: dict[str, Any]
 ) -> None:
     """Write a LoRA whole or not at all; `notes` must be JSON."""
     about = {"format": FORMAT, "lora": json.dumps(asdict(config)), "notes": json.dumps(notes)}
-    tensors = {k: v.contiguous() for k, v in lora_tensors(trained, config).items()}
-    with atomic_write(Path(path)) as temporary:
-        save_file(tensors, temporary, metadata=about)
+    write_tensors(path, lora_tensors(matrices, config), about)
 
 
 def load_lora(path: Path) -> dict[str, Tensor]:
-    """What a LoRA file adds at strength 1, by layer: fp32 `[out, in]`.
+    """The deltas of a LoRA file at strength 1, by layer: fp32 `[out, in]`.
 
     JoVAError for other files.
     """
@@ -136,33 +133,33 @@ def load_lora(path: Path) -> dict[str, Tensor]:
         for name in tensors
         if name.startswith(PREFIX) and name.endswith(".lora_up.weight")
     }
-    added = {}
+    deltas = {}
     for layer in sorted(layers):
         down = tensors.get(f"{PREFIX}{layer}.lora_down.weight")
         up = tensors[f"{PREFIX}{layer}.lora_up.weight"].float()
         if down is None or down.ndim != 2 or up.ndim != 2 or up.shape[1] != down.shape[0]:
             raise JoVAError(f"The LoRA {path} is damaged at {layer}; give another file.")
         alpha = float(tensors.get(f"{PREFIX}{layer}.alpha", torch.tensor(float(len(down)))))
-        added[layer] = alpha / len(down) * up @ down.float()
-    if not added:
-        raise JoVAError(f"{path} is no LoRA for JoVA; give one that `jova train --lora` wrote.")
-    return added
+        deltas[layer] = alpha / len(down) * up @ down.float()
+    if not deltas:
+        raise JoVAError(f"{path} is not a LoRA for JoVA; give a file from `jova train --lora`.")
+    return deltas
 
 
-def merge_lora(model: nn.Module, added: dict[str, Tensor], strength: float = 1.0) -> None:
+def merge_lora(model: nn.Module, deltas: dict[str, Tensor], strength: float = 1.0) -> None:
     """Add a loaded LoRA to a network's weights in place; 0 leaves every bit of them.
 
-    JoVAError where it was made for another network.
+    JoVAError for the LoRA of another network.
     """
     if strength == 0:
         return
     weights = dict(model.named_parameters())
-    for layer, delta in added.items():
+    for layer, delta in deltas.items():
         weight = weights.get(f"{layer}.weight")
         if weight is None or weight.shape != delta.shape:
             raise JoVAError(
-                f"This LoRA was made for another network: {layer} is missing or has another shape; "
-                "give the checkpoint it was trained on."
+                f"This LoRA belongs to another network: {layer} is missing or has another shape; "
+                "give the checkpoint of its training."
             )
         with torch.no_grad():
             weight += (strength * delta).to(weight)

@@ -21,15 +21,15 @@ def video_rope(config: JoVAConfig, grid: tuple[int, int, int], device: torch.dev
 
 
 def audio_rope(config: JoVAConfig, tokens: int, device: torch.device) -> Rope:
-    """cos and sin `[tokens, head_dim/2]`: only the temporal slice of a head turns."""
+    """cos and sin `[tokens, head_dim/2]`: only the temporal slice of a head is rotated."""
     times = audio_positions(config, tokens)
     angles = _angles(times, config.rope_axes[0], config.rope_theta)
-    still = torch.zeros(tokens, sum(config.rope_axes[1:]) // 2)
-    return _cos_sin(torch.cat((angles, still), dim=-1), device)
+    zeros = torch.zeros(tokens, sum(config.rope_axes[1:]) // 2)
+    return _cos_sin(torch.cat((angles, zeros), dim=-1), device)
 
 
-def still(tokens: int, like: Rope) -> Rope:
-    """cos and sin that turn by nothing, for text beside tokens that turn."""
+def identity_rope(tokens: int, like: Rope) -> Rope:
+    """cos and sin of the angle 0, for text beside the tokens of `like`."""
     cos, sin = like
     return cos.new_ones(tokens, cos.shape[1]), sin.new_zeros(tokens, sin.shape[1])
 
@@ -37,15 +37,16 @@ def still(tokens: int, like: Rope) -> Rope:
 def audio_positions(config: JoVAConfig, tokens: int) -> Tensor:
     """Time positions `[tokens]` by `rope_time`: aligned, scaled to the video's rate, or 0, 1, 2 …
 
-    `scaled` is what earlier systems do: the rates agree, the middles of the intervals do not.
+    `scaled` is the way of earlier systems: rates agree, the middles of intervals do not.
     """
-    line = Timeline.of(config)
+    timeline = Timeline.of(config)
     per_token = config.audio_patch
     if config.rope_time == "aligned":
-        return line.audio_positions(tokens * per_token, per_token)
+        return timeline.audio_positions(tokens * per_token, per_token)
     index = torch.arange(tokens, dtype=torch.float32)
     if config.rope_time == "scaled":
-        return index * float(line.fps / line.temporal_ratio / line.audio_rate * per_token)
+        rate = timeline.fps / timeline.temporal_ratio / timeline.audio_rate
+        return index * float(rate * per_token)
     return index
 
 

@@ -1,4 +1,4 @@
-"""The streams of the joint sequence: names, branches and order, for everything that needs them.
+"""The streams of the joint sequence: names, branches and order.
 
 A dual block has weights for each stream. A single block has weights for each branch, which its
 text and its own tokens share.
@@ -25,7 +25,7 @@ STREAMS = (
 )
 DUAL = tuple(stream.name for stream in STREAMS)
 BRANCHES = tuple(dict.fromkeys(stream.branch for stream in STREAMS))
-# The modality that a branch makes.
+# The modality of each branch.
 MODALITY = {stream.branch: stream.name for stream in STREAMS if not stream.is_text}
 
 

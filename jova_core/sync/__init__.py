@@ -1,1 +1,1 @@
-"""The lip-sync report that a user gets: correlation, offset, loudness, plot."""
+"""The lip-sync report for users: correlation, offset, loudness, plot."""

@@ -1,4 +1,4 @@
-"""Does the mouth move with the voice: lip tracks, speech envelope, correlation, offset.
+"""Lip-sync as numbers: speech envelope, correlation of lips and loudness, offset.
 
 Legend: F video frames, N audio samples.
 """
@@ -15,19 +15,19 @@ from ..mouth.landmarks import LipTrack
 
 SILENCE_POWER = 1e-6  # of full scale: -60 dBFS
 LOUDNESS_EXPONENT = 0.3  # loudness in sones over power, Stevens' law
-MIN_FRAMES = 8  # fewer common frames give no correlation worth the name
-FLAT = 1e-4  # standard deviation in pixels or loudness below which a track is constant
+MIN_FRAMES = 8  # with fewer common frames a correlation means nothing
+FLAT = 1e-4  # standard deviation in pixels or loudness of a constant track, at most
 
 
 @dataclass(frozen=True, kw_only=True)
 class SyncReport:
-    """Sync of one clip; NaN where a track is constant, silent or has no face."""
+    """Sync of one clip; NaN for a constant or silent track, or without a face."""
 
     opening: float  # correlation of inner-lip opening and speech envelope, no shift
     width: float  # the same for the distance of the mouth corners
-    offset_frames: int | None  # where the opening correlates best; positive: audio comes later
+    offset_frames: int | None  # shift with the best correlation; positive: audio comes later
     offset_correlation: float  # the correlation there
-    found: float  # share of the frames with a known face
+    face_share: float  # share of the frames with a face
 
 
 def speech_envelope(
@@ -40,14 +40,12 @@ def speech_envelope(
     audio is not [N].
     """
     if waveform.ndim != 1:
-        raise JoVAError(
-            f"A speech envelope needs mono audio [N]; audio of shape {list(waveform.shape)} came."
-        )
+        raise JoVAError(f"Got audio of shape {list(waveform.shape)}; expected mono audio [N].")
     step = Fraction(sample_rate) / Fraction(fps)
     edges = [round(i * step) for i in range(frames + 1)]
     power = torch.zeros(edges[-1] + 1, dtype=torch.float64)
-    taken = torch.nan_to_num(waveform[: edges[-1]].double()).square()
-    power[1 : len(taken) + 1] = taken
+    squares = torch.nan_to_num(waveform[: edges[-1]].double()).square()
+    power[1 : len(squares) + 1] = squares
     total = power.cumsum(0)[edges]
     mean = total.diff() / torch.tensor(edges).diff()
     padded = torch.cat([mean[:1], mean, mean[-1:]])
@@ -57,7 +55,7 @@ def speech_envelope(
 
 
 def zero_lag_correlation(first: Tensor, second: Tensor) -> float:
-    """Pearson correlation of two tracks [F] over the frames where both are known.
+    """Pearson correlation of two tracks [F] over the frames with both.
 
     NaN if either is constant there or fewer than 8 frames are left.
     """
@@ -93,7 +91,7 @@ def sync_report(track: LipTrack, envelope: Tensor, *, max_frames: int = 8) -> Sy
         width=zero_lag_correlation(track.width, envelope),
         offset_frames=offset,
         offset_correlation=there,
-        found=float(track.found.float().mean()),
+        face_share=float(track.found.float().mean()),
     )
 
 

@@ -23,11 +23,11 @@ from ..chart import (
     Colour,
     Pen,
     draw_axes,
-    finished,
     legend,
     scaled,
     sheet,
     ticks,
+    to_picture,
 )
 from ..errors import JoVAError
 from .correlation import zero_lag_correlation
@@ -50,21 +50,21 @@ def plot_sync(
     """
     if lips.ndim != 1 or lips.shape != envelope.shape or not len(lips):
         raise JoVAError(
-            "A sync plot needs lips and envelope of the same length [F], F above 0; shapes "
-            f"{list(lips.shape)} and {list(envelope.shape)} came."
+            f"Got lips of shape {list(lips.shape)}, envelope of shape {list(envelope.shape)}; "
+            "expected the same length [F], F above 0."
         )
     shifts = max(max_frames or largest_shift(len(lips), fps), abs(offset_frames or 0))
     image, pen = sheet()
     _plot_tracks(pen, _numbers(lips), _numbers(envelope), float(fps))
     curve = shift_curve(lips.cpu(), envelope.cpu(), shifts)
     _plot_curve(pen, curve.numpy(), float(fps), offset_frames)
-    return finished(image)
+    return to_picture(image)
 
 
 def shift_curve(lips: Tensor, envelope: Tensor, max_frames: int) -> Tensor:
     """Correlations float64 [2 * max_frames + 1] of lips[i] with envelope[i + k].
 
-    k runs from -max_frames to max_frames, as in `best_offset`; NaN where there is none.
+    k runs from -max_frames to max_frames, as in `best_offset`; NaN without one.
     """
     count = len(lips)
     values = [
@@ -83,13 +83,15 @@ def _plot_tracks(pen: Pen, lips: np.ndarray, envelope: np.ndarray, fps: float) -
     times = (np.arange(len(lips)) + 0.5) / fps
     floor = axes.at(0, axes.y[0])[1]
     for run in _runs(envelope):
-        points = [axes.at(times[i], v) for i, v in zip(run, _fit(envelope)[run], strict=True)]
+        points = [
+            axes.at(times[i], v) for i, v in zip(run, _unit_range(envelope)[run], strict=True)
+        ]
         if len(points) > 1:
             area = [(points[0][0], floor), *points, (points[-1][0], floor)]
             pen.draw.polygon(area, fill=VOICE_AREA)
         _draw_run(pen, points, VOICE)
     for run in _runs(lips):
-        points = [axes.at(times[i], v) for i, v in zip(run, _fit(lips)[run], strict=True)]
+        points = [axes.at(times[i], v) for i, v in zip(run, _unit_range(lips)[run], strict=True)]
         _draw_run(pen, points, LIPS)
     pen.draw.rectangle(axes.box, outline=INK, width=ZOOM)
     legend(pen, 54, f"lip opening, {_range(lips, 1, ' px')}", LIPS, None)
@@ -141,12 +143,13 @@ def _numbers(track: Tensor) -> np.ndarray:
 
 
 def _runs(track: np.ndarray) -> Iterator[np.ndarray]:
-    """Indices of each stretch of known values."""
-    known = np.flatnonzero(~np.isnan(track))
-    yield from (run for run in np.split(known, np.flatnonzero(np.diff(known) > 1) + 1) if len(run))
+    """Indices of each stretch of values without NaN."""
+    frames = np.flatnonzero(~np.isnan(track))
+    gaps = np.flatnonzero(np.diff(frames) > 1) + 1
+    yield from (run for run in np.split(frames, gaps) if len(run))
 
 
-def _fit(track: np.ndarray) -> np.ndarray:
+def _unit_range(track: np.ndarray) -> np.ndarray:
     """The track over its own range, 0 to 1; a constant one in the middle."""
     low, high = np.nanmin(track), np.nanmax(track)
     return (track - low) / (high - low) if high > low else np.where(np.isnan(track), np.nan, 0.5)

@@ -1,6 +1,6 @@
-"""One clip's lip-sync and sound in figures, and as a table that an artist understands.
+"""One clip's lip-sync and sound in figures, and as a table for artists.
 
-Whatever a clip may be (silent, frozen, without a face, too short) is a finding and no error.
+A silent, frozen or too short clip, or one without a face, is a finding and no error.
 
 Legend: F video frames, N audio samples.
 """
@@ -17,7 +17,7 @@ from ..errors import JoVAError
 from ..mouth.landmarks import LipTrack, detect_lips
 from .correlation import MIN_FRAMES, SILENCE_POWER, SyncReport, speech_envelope, sync_report
 
-SILENCE_WINDOWS = 50  # per second: silence is counted in pieces of 20 ms
+SILENCE_WINDOWS = 50  # per second: silence is counted in windows of 20 ms
 FULL_SCALE = 0.9999  # a clipped 16-bit sample is 32767 / 32768
 LARGEST_SHIFT_SECONDS = Fraction(1, 2)
 # Over the distance of the outer eye corners. On held-out clips of the mini's data the detector's
@@ -33,15 +33,15 @@ CHANCE = "3 of 5 at 1 s, 2 of 5 at 2 s, 1 of 5 at 4 s"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoundFacts:
-    """What the sound is like, over all its samples; an empty sound is silent throughout."""
+class AudioFacts:
+    """Level, clipping and silence of audio, over all its samples; empty audio is silent."""
 
     seconds: float
     peak_db: float  # dBFS of the largest sample, -inf for silence
     rms_db: float  # dBFS, a full-scale square wave is 0; -inf for silence
     clipped: float  # share of the samples at full scale or beyond
     silence: float  # share of the 20 ms windows below -60 dBFS
-    broken: int  # samples that are NaN or infinite; they count as 0 everywhere else
+    broken: int  # NaN or infinite samples; they count as 0 everywhere else
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class ClipSync:
     lips: Tensor  # float32 [F], inner-lip opening in pixels, NaN without a face
     envelope: Tensor  # float64 [F], loudness of the voice, 0 up to -60 dBFS
     lip_motion: float  # standard deviation of the opening over the eye distance, NaN without a face
-    sound: SoundFacts
+    audio: AudioFacts
 
     @property
     def seconds(self) -> float:
@@ -68,24 +68,24 @@ class ClipSync:
 
     @property
     def offset_ms(self) -> float | None:
-        """How much the sound comes late (negative: early); None where lips and voice do not match.
+        """Delay of the sound in ms (negative: early); None without a match of lips and voice.
 
-        Known to one frame only.
+        To the nearest frame.
         """
         return None if self.sync.offset_frames is None or self.problem else self._best_ms
 
     @property
     def problem(self) -> str:
-        """Why nothing can be said about sync, in a few words; "" where something can."""
-        count, known = len(self.lips), int(torch.isfinite(self.lips).sum())
+        """The reason for no verdict about sync, in a few words, or ""."""
+        count, faces = len(self.lips), int(torch.isfinite(self.lips).sum())
         few = f"at least {MIN_FRAMES} frames are needed, not"
         unheard = float(self.envelope.max()) == 0
         checks = (
             (count < MIN_FRAMES, f"too short to tell: {few} {count}"),
-            (unheard and self.sound.broken > 0, "the sound is broken: it holds NaN or infinity"),
+            (unheard and self.audio.broken > 0, "the sound is broken: it holds NaN or infinity"),
             (unheard, "the sound is silent"),
-            (known == 0, "no face was found"),
-            (known < MIN_FRAMES, f"too few faces to tell: {few} {known}"),
+            (faces == 0, "no face was found"),
+            (faces < MIN_FRAMES, f"too few faces to tell: {few} {faces}"),
             (self.lip_motion < STILL_LIPS, "the mouth does not move"),
             (self.sync.offset_frames is None, "the sound stays the same from frame to frame"),
             (
@@ -110,8 +110,8 @@ def measure_sync(
 ) -> ClipSync:
     """Sync and sound of a clip: uint8 frames [F, H, W, 3], mono audio [N] in [-1, 1].
 
-    `model_path` as in `find_landmarker`. JoVAError for input of another kind, and where mediapipe
-    or its face model is missing.
+    `model_path` as in `find_landmarker`. JoVAError for other input, and if mediapipe or its
+    face model is missing.
     """
     fps = _checked(audio, sample_rate, fps)
     track = detect_lips(frames, model_path=model_path)
@@ -119,11 +119,11 @@ def measure_sync(
 
 
 def judge_sync(track: LipTrack, audio: Tensor, sample_rate: int, fps: Fraction | float) -> ClipSync:
-    """`measure_sync` for lips [F] that are known already."""
+    """`measure_sync` with lips [F] tracked before."""
     fps = _checked(audio, sample_rate, fps)
     frames = len(track.opening)
-    sound = torch.nan_to_num(audio.detach().cpu().double(), nan=0.0, posinf=0.0, neginf=0.0)
-    envelope = speech_envelope(sound, sample_rate, fps, frames)
+    finite = torch.nan_to_num(audio.detach().cpu().double(), nan=0.0, posinf=0.0, neginf=0.0)
+    envelope = speech_envelope(finite, sample_rate, fps, frames)
     relative = (track.opening / track.face)[track.found].double()
     return ClipSync(
         fps=fps,
@@ -131,31 +131,31 @@ def judge_sync(track: LipTrack, audio: Tensor, sample_rate: int, fps: Fraction |
         lips=track.opening,
         envelope=envelope,
         lip_motion=float(relative.std(correction=0)) if len(relative) else math.nan,
-        sound=sound_facts(audio, sample_rate),
+        audio=audio_facts(audio, sample_rate),
     )
 
 
 def largest_shift(frames: int, fps: Fraction | float) -> int:
-    """Frames by which sound and picture are tried against each other, at least 1.
+    """The largest shift of sound against picture to try, in frames, at least 1.
 
     Half a second, but at most a quarter of the clip, so that three quarters always overlap.
     """
     return max(1, min(round(LARGEST_SHIFT_SECONDS * Fraction(fps)), frames // 4))
 
 
-def sound_facts(audio: Tensor, sample_rate: int) -> SoundFacts:
+def audio_facts(audio: Tensor, sample_rate: int) -> AudioFacts:
     """Level, clipping and silence of mono audio [N]; NaN and infinity are counted, not used."""
     audio = audio.detach().cpu().double()
-    sound = torch.nan_to_num(audio, nan=0.0, posinf=0.0, neginf=0.0)
-    if not len(sound):
-        sound = torch.zeros(1, dtype=torch.float64)
+    wave = torch.nan_to_num(audio, nan=0.0, posinf=0.0, neginf=0.0)
+    if not len(wave):
+        wave = torch.zeros(1, dtype=torch.float64)
     window = max(1, sample_rate // SILENCE_WINDOWS)
-    power = torch.stack([piece.square().mean() for piece in sound.split(window)])
-    return SoundFacts(
+    power = torch.stack([part.square().mean() for part in wave.split(window)])
+    return AudioFacts(
         seconds=len(audio) / sample_rate,
-        peak_db=_decibels(float(sound.abs().max())),
-        rms_db=_decibels(float(sound.square().mean().sqrt())),
-        clipped=float((sound.abs() >= FULL_SCALE).double().mean()),
+        peak_db=_decibels(float(wave.abs().max())),
+        rms_db=_decibels(float(wave.square().mean().sqrt())),
+        clipped=float((wave.abs() >= FULL_SCALE).double().mean()),
         silence=float((power < SILENCE_POWER).double().mean()),
         broken=int((~torch.isfinite(audio)).sum()),
     )
@@ -163,21 +163,21 @@ def sound_facts(audio: Tensor, sample_rate: int) -> SoundFacts:
 
 def sync_table(clip: ClipSync) -> str:
     """The findings as plain text, one line a fact, the verdict first."""
-    found = round(clip.sync.found * len(clip.lips))
+    faces = round(clip.sync.face_share * len(clip.lips))
     rows = {
         "Lip-sync": verdict(clip),
         "Match": _match(clip),
-        "Face": f"found in {found} of {len(clip.lips)} frames",
-        "Loudest": _level(clip.sound.peak_db, clip.sound.broken),
-        "Average": _level(clip.sound.rms_db, clip.sound.broken),
-        "Clipping": _clipping(clip.sound),
-        "Silence": f"{clip.sound.silence:.0%} of the sound",
+        "Face": f"found in {faces} of {len(clip.lips)} frames",
+        "Loudest": _level(clip.audio.peak_db, clip.audio.broken),
+        "Average": _level(clip.audio.rms_db, clip.audio.broken),
+        "Clipping": _clipping(clip.audio),
+        "Silence": f"{clip.audio.silence:.0%} of the sound",
         "Length": _lengths(clip),
     }
     if not clip.problem and clip.seconds < CLEAR_MATCH_SECONDS:
         rows["Caution"] = f"a short clip, which other voices match by chance: {CHANCE}"
-    if clip.sound.broken:
-        rows["Broken"] = f"samples that are NaN or infinite, taken as silence: {clip.sound.broken}"
+    if clip.audio.broken:
+        rows["Broken"] = f"NaN or infinite samples, taken as silence: {clip.audio.broken}"
     return "\n".join(f"{name:<10}{text}" for name, text in rows.items())
 
 
@@ -186,7 +186,7 @@ def verdict(clip: ClipSync) -> str:
     late, frames = clip.offset_ms, clip.sync.offset_frames
     if late is None or frames is None:
         return clip.problem
-    # True clips come out one frame off at times: that is as finely as frames can tell.
+    # Clips in sync measure one frame off at times: frames have no finer resolution.
     if abs(frames) <= 1:
         return f"in sync (best match at {round(late)} ms)"
     return f"the sound comes {abs(round(late))} ms {'late' if late > 0 else 'early'}"
@@ -209,19 +209,19 @@ def _level(decibels: float, broken: int) -> str:
     return f"{decibels:.1f} dBFS"
 
 
-def _clipping(sound: SoundFacts) -> str:
-    if not sound.clipped:
+def _clipping(audio: AudioFacts) -> str:
+    if not audio.clipped:
         return "none"
-    share = f"{sound.clipped:.1%}" if sound.clipped >= 5e-4 else "less than 0.1%"
+    share = f"{audio.clipped:.1%}" if audio.clipped >= 5e-4 else "less than 0.1%"
     return f"{share} of the samples are at full scale; lower the volume"
 
 
 def _lengths(clip: ClipSync) -> str:
-    more = clip.sound.seconds - clip.seconds
-    told = f"{clip.sound.seconds:.2f} s of sound, {clip.seconds:.2f} s of picture"
+    more = clip.audio.seconds - clip.seconds
+    lengths = f"{clip.audio.seconds:.2f} s of sound, {clip.seconds:.2f} s of picture"
     if abs(more) * clip.fps < 1:
-        return told
-    return f"{told}: the sound is {abs(more):.2f} s {'longer' if more > 0 else 'shorter'}"
+        return lengths
+    return f"{lengths}: the sound is {abs(more):.2f} s {'longer' if more > 0 else 'shorter'}"
 
 
 def _decibels(amplitude: float) -> float:
@@ -231,8 +231,8 @@ def _decibels(amplitude: float) -> float:
 def _checked(audio: Tensor, sample_rate: int, fps: Fraction | float) -> Fraction:
     if audio.ndim != 1 or not audio.is_floating_point():
         raise JoVAError(
-            f"A sync report needs mono float audio [N] in -1 ... 1; {audio.dtype} of shape "
-            f"{list(audio.shape)} came."
+            f"Got {audio.dtype} audio of shape {list(audio.shape)}; expected mono float audio [N] "
+            "in -1 ... 1."
         )
     if not 1000 <= sample_rate <= 1_000_000:
         raise JoVAError(f"The sample rate {sample_rate} is not possible; give Hz, such as 16000.")

@@ -16,11 +16,11 @@ from ..chart import (
     ZOOM,
     Axes,
     draw_axes,
-    finished,
     legend,
     scaled,
     sheet,
     ticks,
+    to_picture,
 )
 from ..errors import JoVAError
 from ..files import atomic_write
@@ -30,7 +30,7 @@ SMOOTHING = 0.05  # of the run: the window of the moving average
 
 
 def read_log(path: Path) -> list[dict]:
-    """The lines of a log.jsonl, a torn last one left out. JoVAError where there are none."""
+    """The lines of a log.jsonl, without an incomplete last one. JoVAError for none."""
     lines = []
     for text in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
         try:
@@ -38,7 +38,7 @@ def read_log(path: Path) -> list[dict]:
         except ValueError:
             break
     if not lines:
-        raise JoVAError(f"{path} holds no steps; give the log.jsonl of a run.")
+        raise JoVAError(f"{path} contains no steps; give the log.jsonl of a run.")
     return lines
 
 
@@ -46,9 +46,9 @@ def plot_losses(lines: list[dict]) -> Tensor:
     """uint8 picture [480, 768, 3]: video, mouth and audio loss over the samples seen, smoothed."""
     samples = np.array([line["samples"] for line in lines], dtype=float) / 1000
     curves = {name: _smooth([line[name] for line in lines]) for name in LINES}
-    known = np.concatenate([c[~np.isnan(c)] for c in curves.values()])
+    values = np.concatenate([c[~np.isnan(c)] for c in curves.values()])
     low, high = samples[0], max(samples[-1], samples[0] + 1e-3)
-    top = 1.05 * float(known.max()) if len(known) else 1.0
+    top = 1.05 * float(values.max()) if len(values) else 1.0
     image, pen = sheet()
     box = scaled(64, 34, WIDTH - 18, HEIGHT - 52)
     axes = Axes(box=box, x=(low, high), y=(0, top))
@@ -65,7 +65,7 @@ def plot_losses(lines: list[dict]) -> Tensor:
         words = f"{name} {last[-1]:.3f}" if len(last) else f"{name}: none"
         legend(pen, 64 + 200 * number, words, colour)
     pen.draw.rectangle(axes.box, outline=INK, width=ZOOM)
-    return finished(image)
+    return to_picture(image)
 
 
 def write_curve(folder: Path) -> Path:
@@ -80,11 +80,11 @@ def write_curve(folder: Path) -> Path:
 
 
 def _smooth(values: list[float]) -> np.ndarray:
-    """A centred moving mean; 0 stands where a step had no such loss and counts as unknown."""
+    """A centred moving mean; 0 stands for no such loss in a step and does not count."""
     raw = np.array(values, dtype=float)
-    known = raw != 0
+    counts = raw != 0
     width = max(1, round(SMOOTHING * len(raw)))
     kernel = np.ones(width)
-    total = np.convolve(np.where(known, raw, 0), kernel, mode="same")
-    count = np.convolve(known.astype(float), kernel, mode="same")
+    total = np.convolve(np.where(counts, raw, 0), kernel, mode="same")
+    count = np.convolve(counts.astype(float), kernel, mode="same")
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)

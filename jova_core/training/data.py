@@ -1,4 +1,4 @@
-"""A data set as latents in memory: encoded once by the codecs, drawn from by step number.
+"""A data set as latents in memory: encoded once by the codecs, sampled by step number.
 
 Legend: B batch, C channels, T latent frames, h w latent rows and columns, L audio latents.
 """
@@ -34,17 +34,17 @@ class Bucket:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """One training batch, everything the network and the loss need, in the compute dtype.
+    """One training batch: all input of the network and the loss, in the compute dtype.
 
-    Without video where the step trains the voice alone; sigma_video is then 0.
+    Without video in a step of audio alone; sigma_video is then 0.
     """
 
     x: AVLatents
     target: AVLatents
     conditioning: Conditioning
-    t_video: Tensor  # 1000·σ, [B, T], 0 where given
+    t_video: Tensor  # 1000·σ, [B, T], 0 for given latents
     t_audio: Tensor  # [B]
-    made_video: Tensor  # [B, 1, T, 1, 1]
+    made_video: Tensor  # [B, 1, T, 1, 1], 1 for latents to generate, 0 for given ones
     made_audio: Tensor  # [B, 1, 1]
     mouth: Tensor  # [B, 1, T, h, w]
     sigma_video: Tensor  # [B], for the log
@@ -56,12 +56,12 @@ class Batch:
 
 
 class LatentSet:
-    """Training clips by length; a batch is the same however often it is asked for."""
+    """Training clips by length; the same request gives the same batch."""
 
     def __init__(self, encoded: Encoded, config: JoVAConfig) -> None:
         if not encoded.stats.match(config):
             raise JoVAError(
-                "The clips were encoded by other codecs than this checkpoint's; run "
+                "The clips were encoded with other codecs than this checkpoint's; run "
                 "`jova data encode` again with the codecs of this checkpoint."
             )
         groups = defaultdict(list)
@@ -83,7 +83,7 @@ class LatentSet:
     ) -> Batch:
         """The batch whose first sample has the global number `first`, or a share of its samples.
 
-        Its clips are of one length, chosen by how many there are and how fast they are to train.
+        Its clips are of one length, chosen by the number and the training speed of such clips.
         """
         generator = torch.Generator("cpu").manual_seed(stream_seed(settings.seed, first, "order"))
         sizes = torch.tensor([len(b.clips) / b.video.shape[2] for b in self.buckets])
@@ -94,17 +94,17 @@ class LatentSet:
             draw(settings, first + i, bucket.video.shape[1:], bucket.audio.shape[1:])
             for i in range(settings.batch)[share]
         ]
-        if alone:  # then no voice is given, since nothing else would be learnt
+        if alone:  # then the voice is never given, or nothing would be learnt
             draws = [replace(d, sigma_audio=max(d.sigma_audio, d.sigma_video)) for d in draws]
         prompts = [_prompt(bucket.clips[row], d) for row, d in zip(rows, draws, strict=True)]
-        hidden = [d.phonemes_only for d in draws]
-        text = tuple(encoder.encode(prompts, phonemes_only=hidden) for encoder in encoders)
+        phonemes_only = [d.phonemes_only for d in draws]
+        text = tuple(encoder.encode(prompts, phonemes_only=phonemes_only) for encoder in encoders)
         batch = _assemble(bucket, rows, draws, text, dtype)
         return _audio_alone(batch) if alone else batch
 
 
 def _digest(clips: tuple[TrainingClip, ...], buckets: list[Bucket]) -> str:
-    """What a run was trained on, for its fingerprint: every caption, and sums of the latents."""
+    """A fingerprint of a run's data: every caption, and sums of the latents."""
     sums = [float(bucket.video.double().sum() + bucket.audio.double().sum()) for bucket in buckets]
     return hashlib.sha256(repr((clips, sums)).encode()).hexdigest()[:12]
 
@@ -114,15 +114,15 @@ def _load_bucket(clips: tuple[TrainingClip, ...], encoded: Encoded, config: JoVA
         video=torch.stack([encoded.latents[f"{info.id}.video"] for info in clips]).float(),
         audio=torch.stack([encoded.latents[f"{info.id}.audio"] for info in clips]).float(),
     )
-    scaled = normalise(config, raw).map(lambda x: x.bfloat16())
+    latents = normalise(config, raw).map(lambda x: x.bfloat16())
     masks = torch.stack([encoded.masks[info.id] for info in clips])
-    return Bucket(clips=clips, video=scaled.video, audio=scaled.audio, mouth=masks)
+    return Bucket(clips=clips, video=latents.video, audio=latents.audio, mouth=masks)
 
 
 def _prompt(clip: TrainingClip, sample: Draw) -> Prompt:
-    """The parts of a clip's prompt that a sample keeps."""
-    kept = {name: part for name, part in vars(clip.prompt).items() if name in sample.keep}
-    return Prompt(**kept)
+    """A clip's prompt, reduced to the parts in `sample.keep`."""
+    parts = {name: part for name, part in vars(clip.prompt).items() if name in sample.keep}
+    return Prompt(**parts)
 
 
 def _audio_alone(batch: Batch) -> Batch:
@@ -144,15 +144,15 @@ def _assemble(
     sigma_video = torch.tensor([d.sigma_video for d in draws])
     sigma_audio = torch.tensor([d.sigma_audio for d in draws])
     per_frame = sigma_video[:, None].repeat(1, frames)
-    given = torch.tensor([d.image for d in draws])
-    per_frame[given, 0] = 0
-    spread = per_frame.view(b, 1, frames, 1, 1)
+    has_image = torch.tensor([d.image for d in draws])
+    per_frame[has_image, 0] = 0
+    sigma = per_frame.view(b, 1, frames, 1, 1)
     noise = AVLatents(
         video=torch.stack([d.video_noise for d in draws]),
         audio=torch.stack([d.audio_noise for d in draws]),
     )
     image_mask = torch.zeros(b, 1, *video.shape[2:])
-    image_mask[given, :, 0] = 1
+    image_mask[has_image, :, 0] = 1
     conditioning = Conditioning(
         text=tuple(features.to(dtype) for features in text),
         image=(video * image_mask).to(dtype),
@@ -160,7 +160,7 @@ def _assemble(
     )
     return Batch(
         x=AVLatents(
-            video=interpolate(video, noise.video, spread).to(dtype),
+            video=interpolate(video, noise.video, sigma).to(dtype),
             audio=interpolate(audio, noise.audio, sigma_audio[:, None, None]).to(dtype),
         ),
         target=AVLatents(
@@ -170,7 +170,7 @@ def _assemble(
         conditioning=conditioning,
         t_video=1000 * per_frame,
         t_audio=1000 * sigma_audio,
-        made_video=(spread > 0).float(),
+        made_video=(sigma > 0).float(),
         made_audio=(sigma_audio > 0).float()[:, None, None],
         mouth=bucket.mouth[rows].float().unsqueeze(1),
         sigma_video=sigma_video,

@@ -1,8 +1,8 @@
-"""One training process, or one of many that `accelerate launch` started (Hugging Face Accelerate).
+"""One training process, alone or among many of `accelerate launch` (Hugging Face Accelerate).
 
 Every process draws its share of the same batch, gradients are averaged by DistributedDataParallel,
-and all move the same weights; only the first writes. So the number of processes changes nothing in
-the run, and its files go on with any other number.
+and all update the same weights; only the first writes. So the number of processes changes nothing
+in the run, and it can be resumed with any other number.
 """
 
 import os
@@ -20,7 +20,7 @@ from .sharding import shard_blocks
 
 @dataclass(frozen=True, kw_only=True)
 class Distributed:
-    """Which process this is, of how many, and where it computes."""
+    """Rank, count and device of this process."""
 
     rank: int
     count: int
@@ -29,10 +29,10 @@ class Distributed:
 
     @staticmethod
     def join(device: torch.device | None = None) -> "Distributed":
-        """This process alone, or together with those it was launched with.
+        """This process alone, or together with the others of its launch.
 
-        Alone it computes on `device`, by default the first GPU where there is one. JoVAError where
-        it was launched among others and Accelerate is missing.
+        Alone it computes on `device`, by default the first GPU, or the CPU without one. JoVAError
+        for a launch of several processes without Accelerate.
         """
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -44,7 +44,7 @@ class Distributed:
                 "Training in several processes needs Hugging Face Accelerate; install it with "
                 "`pip install accelerate`."
             ) from error
-        # Steps of the voice alone leave the video branch without gradients.
+        # Steps of audio alone leave the video branch without gradients.
         unused = DistributedDataParallelKwargs(find_unused_parameters=True)
         accelerator = Accelerator(
             cpu=not torch.cuda.is_available(), kwargs_handlers=[unused], mixed_precision="no"
@@ -62,17 +62,17 @@ class Distributed:
         return self.rank == 0
 
     def share(self, batch: int) -> slice:
-        """Which samples of a batch are this process's. JoVAError if it does not divide."""
+        """This process's samples of a batch. JoVAError if it does not divide evenly."""
         if batch % self.count:
             raise JoVAError(
-                f"A batch of {batch} clips does not divide among {self.count} processes; "
-                f"give --batch a multiple of {self.count}."
+                f"Got a batch of {batch} clips for {self.count} processes; set --batch to a "
+                f"multiple of {self.count}."
             )
         size = batch // self.count
         return slice(self.rank * size, (self.rank + 1) * size)
 
     def wrap(self, model: JoVA, *, shard: bool) -> Callable[..., Any]:
-        """The network as it is called: its gradients become those of the whole batch.
+        """The network to call: its gradients become those of the whole batch.
 
         `shard` splits its weights among the processes, block by block, in place.
         """
@@ -89,13 +89,13 @@ class Distributed:
         return value if self.accelerator is None else self.accelerator.gather(value)
 
     def any(self, flag: bool) -> bool:
-        """Whether it holds in any process."""
+        """Whether the flag is set in any process."""
         if self.accelerator is None:
             return flag
-        told = torch.tensor([float(flag)], device=self.device)
-        return bool(self.gather(told).any())
+        local = torch.tensor([float(flag)], device=self.device)
+        return bool(self.gather(local).any())
 
     def wait(self) -> None:
-        """Go on when all have come here."""
+        """Wait for all processes."""
         if self.accelerator is not None:
             self.accelerator.wait_for_everyone()

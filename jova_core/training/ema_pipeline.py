@@ -1,4 +1,4 @@
-"""A run as it stands, with its EMA weights, ready to make clips."""
+"""The pipeline of a run in progress, with its EMA weights, to generate clips."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from .loop import TrainProgress
 
 
 class CastingModel:
-    """A network in training as the pipeline calls one: fp32 on the CPU, cast on the way."""
+    """Casts between the pipeline, fp32 on the CPU, and a network in training."""
 
     def __init__(self, model: JoVA) -> None:
         self.model, self.config = model, model.config
@@ -43,6 +43,6 @@ class CastingModel:
 def pipeline_of(
     progress: TrainProgress, codecs: Codecs, encoders: tuple[TextEncoder, ...]
 ) -> Iterator[JoVAPipeline]:
-    """The pipeline of a run; only until the context is left."""
+    """The pipeline of a run, valid inside the context."""
     with progress.ema_model() as model:
         yield JoVAPipeline(model=CastingModel(model), codecs=codecs, encoders=encoders)

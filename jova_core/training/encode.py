@@ -22,15 +22,15 @@ from ..mouth.masks import latent_mask
 from .shards import Outcome, TrainingClip, read_outcomes, write_index, write_shard
 from .source import ClipSource, RejectedError, SourceClip
 
-BATCH = 8  # clips a job and a shard: what an interrupted run may lose
+BATCH = 8  # clips per job and shard: the most that an interrupted run loses
 
 
 @dataclass(frozen=True, kw_only=True)
 class MouthRules:
-    """How mouths are found. Values are ours."""
+    """Rules for finding mouths. Values are ours."""
 
     every: int = 2  # frames between two searches
-    min_share: float = 0.5  # of the searched frames in which a face must be found
+    min_share: float = 0.5  # of the searched frames must have a face
 
 
 def encode_clips(
@@ -44,11 +44,11 @@ def encode_clips(
     model_path: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Outcome]:
-    """Encode into shards in `out` what is not there yet; returns what became of every entry.
+    """Encode new clips into shards in `out`; returns the outcome of every entry.
 
-    `config` gives rates and picture size; `load_codecs` is called once in each process. What an
-    earlier run encoded from the same clip by the same rules is kept; clips that the source no
-    longer names stay in their shards but are not trained on. `progress(done, total)` follows each
+    `config` gives rates and picture size; `load_codecs` is called once in each process. Results
+    of an earlier run for the same clip and rules are reused; clips no longer in the source stay in
+    their shards but are not trained on. `progress(done, total)` follows each
     clip. Raises JoVAError for an unusable folder or face model.
     """
     if workers < 1:
@@ -56,13 +56,13 @@ def encode_clips(
     model = find_landmarker(model_path) if source.needs_mouths() else None
     codecs = load_codecs()
     out.mkdir(parents=True, exist_ok=True)
-    done = read_outcomes(out)
+    results = read_outcomes(out)
     mouths = mouths or MouthRules()
     keys = {_key(source.key(e), config, codecs, mouths): e for e in source.entries()}
-    waiting = [(key, entry) for key, entry in keys.items() if key not in done]
-    batches = [waiting[i : i + BATCH] for i in range(0, len(waiting), BATCH)]
+    pending = [(key, entry) for key, entry in keys.items() if key not in results]
+    batches = [pending[i : i + BATCH] for i in range(0, len(pending), BATCH)]
     job = _Job(source=source, config=config, load_codecs=load_codecs, mouths=mouths, model=model)
-    count, total = len(keys) - len(waiting), len(keys)
+    count, total = len(keys) - len(pending), len(keys)
 
     def clip_done() -> None:
         nonlocal count
@@ -72,13 +72,13 @@ def encode_clips(
 
     for tensors, outcomes in _encode_batches(job, batches, workers, clip_done):
         write_shard(out, tensors, outcomes, codecs.stats)
-        done |= {outcome.id: outcome for outcome in outcomes}
+        results |= {outcome.id: outcome for outcome in outcomes}
     write_index(out, keys)
-    return [done[key] for key in keys]
+    return [results[key] for key in keys]
 
 
 def _key(entry: str, config: JoVAConfig, codecs: Codecs, mouths: MouthRules) -> str:
-    """16 hex digits of everything that decides what an entry is encoded to."""
+    """16 hex digits of all that an entry's encoding depends on."""
     shape = replace(config.video, mean=(), std=()), replace(config.audio, mean=(), std=())
     parts = (entry, shape, codecs.stats.to_json(), mouths)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
@@ -86,7 +86,7 @@ def _key(entry: str, config: JoVAConfig, codecs: Codecs, mouths: MouthRules) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class _Job:
-    """What a process needs to encode a batch."""
+    """Everything for a process to encode batches."""
 
     source: ClipSource
     config: JoVAConfig
@@ -102,7 +102,7 @@ _Encoded = tuple[dict[str, Tensor], list[Outcome]]
 def _encode_batches(
     job: _Job, batches: Sequence[_Batch], workers: int, clip_done: Callable[[], None]
 ) -> Iterator[_Encoded]:
-    """The batches in order; one worker is this process, which may live inside another program."""
+    """The batches in order; a single worker is this process, possibly inside another program."""
     if workers == 1:
         for batch in batches:
             yield _encode_batch(job, batch, clip_done)
@@ -134,8 +134,8 @@ def _encode_batch(
                 outcomes.append(Outcome(**about, reason=reason))
             else:
                 tensors |= {f"{key}.{name}": value for name, value in encoded.items()}
-                kept = TrainingClip(id=key, frames=len(clip.frames), **vars(clip.prompt))
-                outcomes.append(Outcome(**about, clip=kept, notes=notes))
+                record = TrainingClip(id=key, frames=len(clip.frames), **vars(clip.prompt))
+                outcomes.append(Outcome(**about, clip=record, notes=notes))
             clip_done()
     return tensors, outcomes
 
@@ -150,7 +150,7 @@ def encode_clip(
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """Raw latents `video` and `audio` in bf16 and the `mouth` mask, uint8 `[T, h, w]`; and notes.
 
-    Raises RejectedError where no mouth is found.
+    Raises RejectedError for a clip without mouths.
     """
     mouth, notes = clip.mouth, clip.notes
     if mouth is None:

@@ -1,4 +1,4 @@
-"""A user's own clips, as a manifest names them, read at a model's rates and size."""
+"""A user's own clips of a manifest, read at a model's rates and size."""
 
 import hashlib
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ from .source import RejectedError, SourceClip
 
 @dataclass(frozen=True, kw_only=True)
 class EncodeRules:
-    """Which clips are taken. All values are ours."""
+    """Rules for accepting clips. All values are ours."""
 
     min_seconds: float = 1.0
     max_seconds: float = 4.0  # of a longer clip only the beginning is used
@@ -69,7 +69,7 @@ class FileSource:
         return str(entry.video)
 
     def needs_mouths(self) -> bool:
-        """Whether any entry brings no mouth mask."""
+        """Whether any entry has no mouth mask."""
         return any(entry.mouth is None for entry in self.manifest)
 
     def read(self, entry: Entry, config: JoVAConfig) -> SourceClip:
@@ -137,7 +137,7 @@ class FileSource:
 
 
 def mask_of_file(path: Path, config: JoVAConfig, frames: int) -> Tensor:
-    """A picture or video, white where the mouth is → bool `[T, h, w]` of the latents it touches."""
+    """A picture or video, white on the mouth → bool `[T, h, w]`, the latents it touches."""
     height, width = config.video.height, config.video.width
     if path.suffix.lower() in PICTURE_SUFFIXES:
         video = fit_image(read_image(path), height, width).expand(frames, -1, -1, -1)

@@ -1,4 +1,4 @@
-"""Where a network that is trained from nothing starts."""
+"""Initial weights of a network for training from scratch."""
 
 import torch
 from torch import nn

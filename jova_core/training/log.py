@@ -1,4 +1,4 @@
-"""The log of a run: a line of JSON each few steps, every loss by name and by time."""
+"""The log of a run: a line of JSON every few steps, with every loss by name and by time."""
 
 import json
 from contextlib import suppress
@@ -24,25 +24,25 @@ def write_line(log: IO[str], line: dict[str, Any], distributed: Distributed) -> 
 
 
 def trim_logs(out: Path, step: int, distributed: Distributed) -> None:
-    """Drop what a killed run logged after the state it is resumed from, a torn line included."""
+    """Drop the lines of a killed run after its saved state, and an incomplete line."""
     for path in (out / LOG, out / VALIDATION_LOG):
         if not distributed.first or not path.exists():
             continue
-        kept = []
+        lines = []
         for line in path.read_text(encoding="utf-8").splitlines():
             with suppress(ValueError):
                 if json.loads(line)["step"] <= step:
-                    kept.append(line + "\n")
+                    lines.append(line + "\n")
         with atomic_write(path) as temporary:
-            temporary.write_text("".join(kept), encoding="utf-8")
+            temporary.write_text("".join(lines), encoding="utf-8")
 
 
 def describe(
     batch: Batch, terms: LossTerms, norm: Tensor, settings: TrainSettings, distributed: Distributed
 ) -> dict[str, Any]:
-    """The log line of a step: every loss term over the whole batch, by bins of σ where it says so.
+    """The log line of a step: every loss term over the whole batch, some also by bins of σ.
 
-    All processes call it: it gathers their samples.
+    All processes call it, since it gathers their samples.
     """
     video, audio, total, mouth, sigma_video, sigma_audio, share = (
         distributed.gather(value.detach().float().contiguous()).cpu()

@@ -36,10 +36,10 @@ from .weights import DTYPES, Weights
 
 @dataclass(frozen=True, kw_only=True)
 class TrainProgress:
-    """Where a run stands after a step.
+    """The progress of a run after a step.
 
-    `ema_model()` gives the network with its EMA weights, in the dtype and on the device of the
-    training, until the context is left.
+    `ema_model()`, a context, gives the network with its EMA weights, in the dtype and on the device
+    of the training.
     """
 
     step: int
@@ -77,20 +77,20 @@ def train(
 ) -> Path:
     """Train on the encoded data set `data`; log, state and checkpoint go to the folder `out`.
 
-    With `lora` only that is trained, on top of `init_from`, and written instead of a checkpoint.
+    With `lora` a LoRA is trained on top of `init_from` and written instead of a checkpoint.
     `encoders` are those of the config, in its order; `notes` go into the checkpoint's metadata.
     `resume` continues `out/state.safetensors` bit for bit; `init_from` starts from the weights of a
     checkpoint with a fresh optimiser. When one of `callbacks` returns True, the run saves its
     state and returns. `build` makes the network of a config, for experiments with another;
-    `device` is where to train, by default the first GPU where there is one.
-    Raises JoVAError for unusable data or files, and where the loss becomes NaN or infinite.
+    `device` is by default the first GPU, or the CPU without one.
+    Raises JoVAError for unusable data or files, and when the loss becomes NaN or infinite.
     """
     started = time.monotonic()
     distributed = Distributed.join(device)
     out.mkdir(parents=True, exist_ok=True)
     state_path, checkpoint = out / "state.safetensors", out / _file_name(lora)
     if state_path.exists() and not resume:
-        raise JoVAError(f"{out} already holds a run; continue it with --resume or name another.")
+        raise JoVAError(f"{out} already contains a run; continue it with --resume or give another.")
     latents = LatentSet(read_encoded(data), config)
     notes = notes or {}
 
@@ -117,8 +117,8 @@ def train(
 
     from tqdm import tqdm
 
-    shown = distributed.first
-    bar = tqdm(total=settings.steps, initial=step, unit="step", smoothing=0.05, disable=not shown)
+    silent = not distributed.first
+    bar = tqdm(total=settings.steps, initial=step, unit="step", smoothing=0.05, disable=silent)
     with (out / LOG).open("a", encoding="utf-8") as log:
         while step < settings.steps:
             first = before + step * settings.batch
@@ -154,21 +154,21 @@ def train(
                 loss=float(loss.detach()),
                 ema_model=weights.ema_model,
             )
-            wants = [callback(progress) for callback in callbacks] if distributed.first else []
-            stopped = distributed.any(any(wants))
-            kept = settings.keep_every > 0 and step % settings.keep_every == 0
+            stops = [callback(progress) for callback in callbacks] if distributed.first else []
+            stop = distributed.any(any(stops))
+            keep = settings.keep_every > 0 and step % settings.keep_every == 0
             due = step % settings.checkpoint_every == 0 or step == settings.steps
-            if due or kept or stopped:
+            if due or keep or stop:
                 tensors = weights.gather()
                 about = {"settings": asdict(settings), "step": step, "samples": progress.samples}
                 about |= notes
                 if distributed.first:
-                    for path in (checkpoint, *([_kept(checkpoint, about)] if kept else [])):
+                    for path in (checkpoint, *([_path_to_keep(checkpoint, about)] if keep else [])):
                         _save(path, tensors, config, lora, about)
                     state = TrainState(step=step, identity=identity, tensors=tensors)
                     save_state(state_path, state)
                     write_curve(out)
-            if stopped:
+            if stop:
                 break
     bar.close()
     return checkpoint
@@ -178,7 +178,7 @@ def _file_name(lora: LoRAConfig | None) -> str:
     return "jova.safetensors" if lora is None else "lora.safetensors"
 
 
-def _kept(checkpoint: Path, about: dict[str, Any]) -> Path:
+def _path_to_keep(checkpoint: Path, about: dict[str, Any]) -> Path:
     return checkpoint.with_name(f"{checkpoint.stem}-{about['samples']}.safetensors")
 
 
@@ -208,7 +208,7 @@ def start_model(
     init_from: Path | None,
     build: Callable[[JoVAConfig], JoVA] = JoVA,
 ) -> tuple[JoVA, int]:
-    """The network in fp32, fresh or from a checkpoint, and the samples that one has seen."""
+    """The network in fp32, fresh or from a checkpoint, and the samples of its training."""
     model, before = build(config), 0
     initialise(model, settings.seed)
     if init_from is not None:
@@ -221,13 +221,13 @@ def start_model(
 
 
 def block_runner(settings: TrainSettings) -> RunBlock:
-    """How the settings want blocks to be run."""
+    """The way to run blocks by the settings."""
     run = compiled_blocks() if settings.compile else call_block
     return checkpointed(run) if settings.gradient_checkpointing else run
 
 
 def compiled_blocks() -> RunBlock:
-    """A `run` for the network that compiles each kind of block once for each clip length.
+    """A `run` for the network; compiles each kind of block once for each clip length.
 
     Blocks of a kind share the compiled code, which takes a sixth of compiling the whole network.
     """
@@ -242,7 +242,7 @@ def compiled_blocks() -> RunBlock:
 
 
 def checkpointed(run: RunBlock) -> RunBlock:
-    """`run` keeping only what enters each block, whose inside is computed again for gradients."""
+    """`run` that keeps only the input of each block and recomputes its inside for gradients."""
     from torch.utils.checkpoint import checkpoint
 
     return partial(checkpoint, run, use_reentrant=False)

@@ -14,7 +14,7 @@ from ..latents import AVLatents
 
 @dataclass(frozen=True, kw_only=True)
 class LossTerms:
-    """Per-sample losses `[B]`: what is minimised, and the plain parts of it for the log."""
+    """Per-sample losses `[B]`: both terms of the objective, and plain parts for the log."""
 
     video: Tensor
     audio: Tensor
@@ -40,7 +40,7 @@ def mouth_loss(
 
 
 def masked_mean(squared: Tensor, mask: Tensor) -> Tensor:
-    """Mean `[B]` of e² where the mask is 1; 0 where it is empty."""
+    """Mean `[B]` of e² inside the mask; 0 for an empty one."""
     dims = (1, 2, 3, 4)
     area = mask.sum(dim=dims) * squared.shape[1]
     return (squared * mask).sum(dim=dims) / area.clamp(min=1)
@@ -49,7 +49,7 @@ def masked_mean(squared: Tensor, mask: Tensor) -> Tensor:
 def flow_losses(
     predicted: AVLatents,
     target: AVLatents,
-    made: tuple[Tensor, Tensor],
+    masks: tuple[Tensor, Tensor],
     mouth: Tensor,
     *,
     mouth_weight: float,
@@ -57,15 +57,15 @@ def flow_losses(
 ) -> LossTerms:
     """Velocity errors in fp32.
 
-    `made` = 1 where a latent is made and 0 where it is given, `[B, 1, T, 1, 1]` and `[B, 1, 1]`:
-    given latents cost nothing. Without video (a step of the voice alone) its losses are 0.
+    `masks`, `[B, 1, T, 1, 1]` and `[B, 1, 1]`, are 0 for given latents, which cost nothing, else 1.
+    Without video (a step of audio alone) its losses are 0.
     """
-    audio = (predicted.audio.float() - target.audio.float()).square() * made[1]
+    audio = (predicted.audio.float() - target.audio.float()).square() * masks[1]
     audio = audio.mean(dim=(1, 2))
     if predicted.video is None:
         none = torch.zeros_like(audio)
         return LossTerms(video=none, audio=audio, video_plain=none, mouth=none)
-    video = (predicted.video.float() - target.video.float()).square() * made[0]
+    video = (predicted.video.float() - target.video.float()).square() * masks[0]
     return LossTerms(
         video=mouth_loss(video, mouth, mouth_weight, mouth_form),
         audio=audio,
@@ -75,11 +75,11 @@ def flow_losses(
 
 
 def time_bins(sigma: Tensor, loss: Tensor, bins: int = 5) -> list[float | None]:
-    """Mean loss within equal bins of sigma; None for a bin without samples. Given ones are left."""
-    made = sigma > 0
+    """Mean loss within equal bins of sigma; None for an empty bin. Sigma 0 (given) is skipped."""
+    noisy = sigma > 0
     index = (sigma * bins).long().clamp(max=bins - 1)
-    picked = [loss[made & (index == i)] for i in range(bins)]
-    return [round(float(p.mean()), 5) if len(p) else None for p in picked]
+    losses = [loss[noisy & (index == i)] for i in range(bins)]
+    return [round(float(p.mean()), 5) if len(p) else None for p in losses]
 
 
 def finite(value: Tensor) -> bool:

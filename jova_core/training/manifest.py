@@ -22,7 +22,7 @@ _LIST = "a JSONL file with one clip a line, a folder of videos, or one video"
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One clip to encode. Without `audio` its sound is the video's own.
+    """One clip to encode. Without `audio` the video's own is used.
 
     `mouth` is a picture or video of the clip's shape that is white where the mouth is; without it
     the mouth is found by MediaPipe. `problem` says why the clip cannot be taken, where that is
@@ -38,7 +38,7 @@ class Entry:
     problem: str = ""
 
     def key(self) -> str:
-        """16 hex digits that change with every word of the entry and every change of its files."""
+        """16 hex digits, a fingerprint of the entry's words and its files' size and time."""
         files = [path for path in (self.video, self.audio, self.mouth) if path is not None]
         told = {name: str(value) for name, value in asdict(self).items()}
         # A clip without a problem keeps the key that it had before there was this field.
@@ -71,7 +71,7 @@ def read_manifest(path: str | Path) -> list[Entry]:
         entries = _of_lines(path)
     if not entries:
         allowed = ", ".join(VIDEO_SUFFIXES)
-        raise JoVAError(f"{path} names no clips; give {_LIST} ({allowed}).")
+        raise JoVAError(f"{path} has no clips; give {_LIST} ({allowed}).")
     return entries
 
 
@@ -122,22 +122,22 @@ def _of_lines(path: Path) -> list[Entry]:
 def _entry(path: Path, number: int, line: str) -> Entry:
     allowed = [field.name for field in fields(Entry) if field.name != "problem"]
     try:
-        given: Any = json.loads(line)
+        values: Any = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise JoVAError(f"{path}, line {number} is no valid JSON ({error}); mend it.") from error
-    if not isinstance(given, dict) or "video" not in given:
-        raise JoVAError(f'{path}, line {number} names no video; write {{"video": "clip.mp4", …}}.')
-    unknown = sorted(given.keys() - set(allowed))
-    if unknown or not all(isinstance(v, str) or v is None for v in given.values()):
+        raise JoVAError(f"{path}, line {number} is not valid JSON ({error}); fix it.") from error
+    if not isinstance(values, dict) or "video" not in values:
+        raise JoVAError(f'{path}, line {number} has no video; write {{"video": "clip.mp4", …}}.')
+    unknown = sorted(values.keys() - set(allowed))
+    if unknown or not all(isinstance(v, str) or v is None for v in values.values()):
         wrong = (
-            unknown[0] if unknown else next(k for k, v in given.items() if not isinstance(v, str))
+            unknown[0] if unknown else next(k for k, v in values.items() if not isinstance(v, str))
         )
         raise JoVAError(
-            f"{path}, line {number}: {wrong!r} is not understood; allowed are texts named "
+            f"{path}, line {number}: {wrong!r} is unknown or not text; give texts named "
             f"{', '.join(allowed)}."
         )
-    told = {name: value for name, value in given.items() if value is not None}
+    texts = {name: value for name, value in values.items() if value is not None}
     for name in ("video", "audio", "mouth"):
-        if name in told:
-            told[name] = path.parent / told[name]
-    return Entry(**told)
+        if name in texts:
+            texts[name] = path.parent / texts[name]
+    return Entry(**texts)

@@ -1,6 +1,6 @@
-"""What one training sample is: its noise, times, task and prompt, all functions of (seed, index).
+"""The random part of a training sample (noise, times, task, prompt), a function of (seed, index).
 
-Nothing here depends on the step size, the batch or what ran before, so a resumed run sees the same.
+Nothing here depends on the step size, the batch or earlier steps, so a resumed run sees the same.
 """
 
 import hashlib
@@ -18,8 +18,8 @@ from .settings import TrainSettings
 class Draw:
     """The random part of one sample.
 
-    sigma_video, sigma_audio: 0 where that stream is given. image: the first latent frame is given.
-    keep: names of the prompt parts that stay. phonemes_only: see `TextEncoder`.
+    sigma_video, sigma_audio: 0 for a given stream. image: the first latent frame is given.
+    keep: names of the prompt parts to keep. phonemes_only: see `TextEncoder`.
     """
 
     sigma_video: float

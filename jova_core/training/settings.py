@@ -11,23 +11,23 @@ from ..flow.path import TimestepSampling
 
 @dataclass(frozen=True, kw_only=True)
 class Tasks:
-    """How often a sample trains which task; the rest is text → both with one shared time."""
+    """Shares of the tasks; the rest is text → both with one shared time."""
 
     independent: float = 0.1  # video and audio each at a time of its own
     audio_given: float = 0.12  # clean audio, t_audio = 0
     video_given: float = 0.12  # clean video, t_video = 0
-    image_given: float = 0.25  # of the samples whose video is made: clean first latent frame
+    image_given: float = 0.25  # of the samples without given video: clean first latent frame
 
     def __post_init__(self) -> None:
         shares = (self.independent, self.audio_given, self.video_given)
         if min(*shares, self.image_given) < 0 or sum(shares) > 1 or self.image_given > 1:
             raise JoVAError(
-                f"The tasks have the shares {shares} and {self.image_given} for the picture; give "
-                "shares from 0 to 1, the first three together at most 1."
+                f"Got the task shares {shares} and {self.image_given} for the picture; give shares "
+                "from 0 to 1, the first three together at most 1."
             )
 
 
-# Settings that have a least value.
+# Minimum values.
 _LEAST = {
     1: ("batch", "steps", "checkpoint_every", "log_every"),
     0: ("warmup", "keep_every", "seed", "mouth_weight", "video_weight", "audio_weight"),
@@ -48,20 +48,20 @@ class TrainSettings:
     cooldown: float = 0.25  # last share of the steps, linearly down to 0
     ema: float = 0.999
     clip_norm: float = 1.0
-    spike_norm: float = 1000.0  # a step with a larger gradient is left out: seen once in bf16
+    spike_norm: float = 1000.0  # steps with a larger gradient are skipped: seen once in bf16
     timestep_sampling: TimestepSampling = "mode"  # mode(1.29), the heavy tails of SD3
-    shift: float = 3.0  # towards noise, where words and colours are decided
+    shift: float = 3.0  # towards noise, which decides words and colours
     mouth_weight: float = 5.0  # λ of the mouth-area loss
     mouth_form: Literal["weighted", "area"] = "weighted"
     video_weight: float = 1.0
     audio_weight: float = 1.0
-    audio_alone: float = 0.0  # of the steps: no pictures in the sequence, only the voice is learnt
+    audio_alone: float = 0.0  # of the steps: audio and text only, without pictures
     tasks: Tasks = Tasks()
     drop_prompt: float = 0.1  # the empty prompt, for guidance
     drop_part: float = 0.05  # each part of the prompt alone
-    phonemes_only: float = 0.4  # of the transcript words, given by their phonemes alone
+    phonemes_only: float = 0.4  # of the transcript words, encoded by their phonemes alone
     checkpoint_every: int = 250
-    keep_every: int = 0  # steps between checkpoints that are kept for a curve; 0 keeps the last
+    keep_every: int = 0  # steps between checkpoints to keep for a curve; 0 keeps the last
     log_every: int = 10
     compile: bool = True
     gradient_checkpointing: bool = False  # blocks run again in the backward pass: less memory
@@ -78,22 +78,22 @@ class TrainSettings:
             if not 0 <= getattr(self, name) <= 1:
                 raise JoVAError(f"{name} is {getattr(self, name)}; give a share from 0 to 1.")
         if not 0 < self.learning_rate < 1:
-            raise JoVAError(f"learning_rate is {self.learning_rate}; give one between 0 and 1.")
+            raise JoVAError(f"learning_rate is {self.learning_rate}; give a value between 0 and 1.")
         if not 0 < self.shift < math.inf:
-            raise JoVAError(f"shift is {self.shift}; give one above 0.")
+            raise JoVAError(f"shift is {self.shift}; give a value above 0.")
         if self.shard and (self.optimizer != "adamw" or self.compile):
             raise JoVAError(
-                "With --shard a process sees parts of the weights only; use the optimiser adamw "
+                "With --shard each process has only a part of the weights; use the optimiser adamw "
                 "and --no-compile."
             )
 
     def identity(self) -> "TrainSettings":
-        """These settings without those that a run may change when it goes on: length, files, speed.
+        """These settings without the ones that may change on resume: length, files, speed.
 
         With more steps than before, the learning rate follows the schedule of the longer run.
         """
-        kept = {"steps": 1, "checkpoint_every": 1, "keep_every": 0, "log_every": 1}
-        return replace(self, **kept, compile=False, gradient_checkpointing=False, shard=False)
+        files = {"steps": 1, "checkpoint_every": 1, "keep_every": 0, "log_every": 1}
+        return replace(self, **files, compile=False, gradient_checkpointing=False, shard=False)
 
     def rate(self, step: int) -> float:
         """Learning rate at `step`: linear warm-up, constant, linear cool-down."""

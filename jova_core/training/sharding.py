@@ -1,7 +1,7 @@
 """Weights split among processes (torch's FSDP2), seen as plain tensors: each process's local shard.
 
-A `like` is the network's parameter: a DTensor where weights are split, else a plain tensor, of
-which everything here is the identity.
+A `like` is the network's parameter: a DTensor for split weights, else a plain tensor, for which
+everything here is the identity.
 """
 
 from typing import Any
@@ -36,8 +36,8 @@ def shard(value: Tensor, like: Tensor) -> Tensor:
         return value
     from torch.distributed.tensor import distribute_tensor
 
-    moved = value.to(like.device)
-    return distribute_tensor(moved, like.device_mesh, like.placements).to_local().clone()
+    value = value.to(like.device)
+    return distribute_tensor(value, like.device_mesh, like.placements).to_local().clone()
 
 
 def gather(local: Tensor, like: Tensor) -> Tensor:
@@ -52,7 +52,7 @@ def gather(local: Tensor, like: Tensor) -> Tensor:
 
 
 def total_norm(gradients: list[Tensor], *, split: bool) -> Tensor:
-    """The 2-norm over all gradients, those of other processes included where they are split."""
+    """The 2-norm over all gradients, including those of other processes if they are split."""
     norm = torch.nn.utils.get_total_norm(gradients)
     if split:
         from torch.distributed import all_reduce

@@ -1,6 +1,6 @@
-"""Encoded clips on disk: safetensors shards that say in their metadata what became of each clip.
+"""Encoded clips on disk: safetensors shards with the outcome of each clip in their metadata.
 
-A shard is written whole or not at all, so a run that is cut off loses one batch and no more.
+A shard is written whole or not at all, so an interrupted run loses no more than one batch.
 """
 
 import json
@@ -10,23 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..codecs import LatentStats
 from ..errors import JoVAError
-from ..files import atomic_write, read_metadata, read_tensors
+from ..files import atomic_write, read_metadata, read_tensors, write_tensors
 from ..prompt import Prompt
 
 FORMAT = "jova-encoded-1"
 PATTERN = "shard-*.safetensors"
-INDEX = "clips.json"  # ids of the clips that the last run asked for
-WANTED = ("shard", "a folder that `jova data encode` filled")
+INDEX = "clips.json"  # ids of the clips of the last run
+_KIND = ("shard", "a folder written by `jova data encode`")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingClip:
-    """What training needs to know of a clip beside its tensors."""
+    """A clip's data for training besides its tensors."""
 
     id: str
     frames: int
@@ -46,7 +45,7 @@ class TrainingClip:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of one clip: encoded, with its notes, or rejected for a reason."""
+    """The outcome of one clip: encoded, with notes, or rejected for a reason."""
 
     id: str
     source: str
@@ -57,7 +56,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Encoded:
-    """Everything `LatentSet` draws from: raw latents `<id>.video` and `<id>.audio`, mouth masks."""
+    """The data of a `LatentSet`: raw latents `<id>.video` and `<id>.audio`, mouth masks."""
 
     clips: tuple[TrainingClip, ...]
     latents: dict[str, Tensor]
@@ -68,7 +67,7 @@ class Encoded:
 def write_shard(
     folder: Path, tensors: dict[str, Tensor], outcomes: Sequence[Outcome], stats: LatentStats
 ) -> Path:
-    """Write the next shard: `<id>.video`, `<id>.audio`, `<id>.mouth` of what was encoded."""
+    """Write the next shard: `<id>.video`, `<id>.audio`, `<id>.mouth` of every encoded clip."""
     numbers = [int(path.stem.split("-")[1]) for path in folder.glob(PATTERN)]
     path = folder / f"shard-{max(numbers, default=-1) + 1:05d}.safetensors"
     about = {
@@ -76,36 +75,34 @@ def write_shard(
         "stats": stats.to_json(),
         "outcomes": json.dumps([asdict(outcome) for outcome in outcomes]),
     }
-    kept = {name: value.contiguous() for name, value in tensors.items()}
-    with atomic_write(path) as temporary:
-        save_file(kept or {"empty": torch.zeros(1)}, temporary, metadata=about)
+    write_tensors(path, tensors or {"empty": torch.zeros(1)}, about)
     return path
 
 
 def read_outcomes(folder: Path) -> dict[str, Outcome]:
-    """What earlier runs did, by clip id."""
-    found = (_read(path, read_metadata(path, *WANTED)) for path in _paths(folder))
-    return {outcome.id: outcome for outcomes, _ in found for outcome in outcomes}
+    """Outcomes of earlier runs, by clip id."""
+    shards = (_read(path, read_metadata(path, *_KIND)) for path in _paths(folder))
+    return {outcome.id: outcome for outcomes, _ in shards for outcome in outcomes}
 
 
 def write_index(folder: Path, ids: Iterable[str]) -> None:
-    """Say which clips belong to the data set now; others may lie in older shards."""
+    """Write the ids of the data set's clips; older shards may contain others."""
     with atomic_write(folder / INDEX) as temporary:
         temporary.write_text(json.dumps(sorted(ids)), encoding="utf-8")
 
 
 def read_encoded(folder: Path) -> Encoded:
-    """All encoded clips that belong to the data set. Raises JoVAError where there are none."""
+    """All encoded clips of the data set. Raises JoVAError for none."""
     clips, latents, masks, stats = [], {}, {}, None
     index = folder / INDEX
     only = set(json.loads(index.read_text(encoding="utf-8"))) if index.is_file() else None
     for path in _paths(folder):
-        tensors, about = read_tensors(path, *WANTED)
+        tensors, about = read_tensors(path, *_KIND)
         outcomes, shard_stats = _read(path, about)
         stats = stats or shard_stats
         if shard_stats.to_json() != stats.to_json():
             raise JoVAError(
-                f"{folder} holds latents of two different codecs; encode into a new folder."
+                f"{folder} contains latents of two different codecs; encode into a new folder."
             )
         for outcome in outcomes:
             clip = outcome.clip
@@ -114,7 +111,7 @@ def read_encoded(folder: Path) -> Encoded:
                 latents |= {f"{clip.id}.{s}": tensors[f"{clip.id}.{s}"] for s in ("video", "audio")}
                 masks[clip.id] = tensors[f"{clip.id}.mouth"]
     if stats is None or not clips:
-        raise JoVAError(f"{folder} holds no encoded clips; make them with `jova data encode`.")
+        raise JoVAError(f"{folder} contains no encoded clips; encode some with `jova data encode`.")
     return Encoded(clips=tuple(clips), latents=latents, masks=masks, stats=stats)
 
 
@@ -123,9 +120,9 @@ def _paths(folder: Path) -> list[Path]:
 
 
 def _read(path: Path, about: dict[str, str]) -> tuple[list[Outcome], LatentStats]:
-    """What the metadata of a shard tells."""
+    """Outcomes and statistics in the metadata of a shard."""
     if about.get("format") != FORMAT:
-        raise JoVAError(f"{path} is no shard of encoded clips; move it out of the folder.")
+        raise JoVAError(f"{path} is not a shard of encoded clips; move it out of the folder.")
     outcomes = [_outcome(raw) for raw in json.loads(about["outcomes"])]
     return outcomes, LatentStats.from_json(about["stats"])
 

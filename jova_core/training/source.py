@@ -1,4 +1,4 @@
-"""Where clips to train on come from: files of a user, or anything else that yields the same thing.
+"""Sources of clips to train on: files of a user, or anything else that yields `SourceClip`s.
 
 Legend: F frames, T video latents, H W pixels, h w latent rows and columns, N samples.
 """
@@ -14,7 +14,7 @@ from ..prompt import Prompt
 
 
 class RejectedError(Exception):
-    """A clip that cannot be trained on; its text is the reason."""
+    """A clip unfit for training; its text is the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class SourceClip:
     """One clip at a config's rates and size, ready to be encoded.
 
     frames: uint8 `[F, H, W, 3]`, F legal; audio: `[N]`, exactly as long; mouth: bool `[T, h, w]`,
-    None where it has to be found; notes: what the user should know, a sentence each.
+    None if it has to be found; notes: remarks for the user, a sentence each.
     """
 
     frames: Tensor
@@ -33,18 +33,18 @@ class SourceClip:
 
 
 class ClipSource(Protocol):
-    """Clips by entries that are cheap to hold and to send to another process."""
+    """Clips by entries, which are cheap to keep and to send to another process."""
 
     def entries(self) -> Sequence[Any]:
-        """What can be read, in order."""
+        """The entries in order."""
         ...
 
     def key(self, entry: Any) -> str:
-        """16 hex digits that change with everything that decides what `read` returns."""
+        """16 hex digits, a fingerprint of everything behind the result of `read`."""
         ...
 
     def name(self, entry: Any) -> str:
-        """What the entry is called in a report, such as its path."""
+        """The entry's name in a report, such as its path."""
         ...
 
     def needs_mouths(self) -> bool:

@@ -1,6 +1,6 @@
 """The state of a run on disk: master weights, their EMA and the optimiser, bit for bit.
 
-A state file is local to one run (safetensors + JSON, fp32); a checkpoint is what is shared.
+A state file is local to one run (safetensors + JSON, fp32); to share, use a checkpoint.
 """
 
 import json
@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
 from ..errors import JoVAError
-from ..files import atomic_write, read_tensors
+from ..files import read_tensors, write_tensors
 
 FORMAT = "jova-train-state-2"
 # Holds a digest of the settings in the place of the settings, so they cannot be compared.
@@ -25,9 +24,9 @@ Identity = dict[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainState:
-    """Step number, every tensor of the run by name, and what decides its numbers.
+    """Step number, every tensor of the run by name, and its settings as text.
 
-    `identity` is empty where an earlier version wrote the state.
+    `identity` is empty in states of an earlier version.
     """
 
     step: int
@@ -38,18 +37,17 @@ class TrainState:
 def save_state(path: Path, state: TrainState) -> None:
     """Write the state whole or not at all."""
     about = {"format": FORMAT, "step": str(state.step), "identity": json.dumps(state.identity)}
-    with atomic_write(path) as temporary:
-        save_file({k: v.contiguous() for k, v in state.tensors.items()}, temporary, metadata=about)
+    write_tensors(path, state.tensors, about)
 
 
 def load_state(path: Path, identity: Identity) -> TrainState:
-    """Read a state; JoVAError if it is no state, or names the settings that differ."""
+    """Read a state; JoVAError for another file, and for other settings, with their names."""
     expected = "a state.safetensors that `jova train` wrote"
     tensors, about = read_tensors(path, "training state", expected)
     if about.get("format") == OLD_FORMAT:
         return TrainState(step=int(about["step"]), identity={}, tensors=tensors)
     if about.get("format") != FORMAT:
-        raise JoVAError(f"{path} is no training state; give the one beside the run's log.")
+        raise JoVAError(f"{path} is not a training state; give the one beside the run's log.")
     before = json.loads(about["identity"])
     changes = [
         f"{name} was {before.get(name, 'the default')}, now {identity.get(name, 'the default')}"
@@ -59,25 +57,25 @@ def load_state(path: Path, identity: Identity) -> TrainState:
     if changes:
         more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
         raise JoVAError(
-            f"{path} was trained with other settings ({'; '.join(changes[:3])}{more}); go on with "
-            "the same ones, or start a new run under another name."
+            f"{path} was trained with other settings ({'; '.join(changes[:3])}{more}); resume with "
+            "the same ones, or start a new run in another folder."
         )
     return TrainState(step=int(about["step"]), identity=before, tensors=tensors)
 
 
 def identity_of(**parts: Any) -> Identity:
-    """What decides the numbers of a run, by dotted name; fields at their default are left out.
+    """Everything behind the numbers of a run, by dotted name, without fields at their default.
 
-    So a field that a later version adds changes nothing for the runs before it.
+    So a new field in a later version changes nothing for older runs.
     """
-    found: Identity = {}
+    identity: Identity = {}
     for name, value in parts.items():
         if is_dataclass(value):
             changed = {f.name: getattr(value, f.name) for f in fields(value) if _differs(f, value)}
-            found |= identity_of(**{f"{name}.{k}": v for k, v in changed.items()})
+            identity |= identity_of(**{f"{name}.{k}": v for k, v in changed.items()})
         else:
-            found[name] = str(value)
-    return found
+            identity[name] = str(value)
+    return identity
 
 
 def _differs(field: Any, owner: Any) -> bool:

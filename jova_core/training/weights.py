@@ -1,4 +1,4 @@
-"""What a run trains: fp32 masters, their moving average (EMA) and the optimisers.
+"""The weights of a run: fp32 masters, their moving average (EMA) and the optimisers.
 
 The network computes with a copy in the dtype of the settings; a LoRA's masters are its own weights.
 """
@@ -19,7 +19,7 @@ from .settings import TrainSettings
 from .sharding import gather, local_shard, shard, total_norm
 from .state import TrainState, optimizer_tensors, restore_optimizers
 
-# What Muon moves: the square and MLP matrices of every block, the refiner's included.
+# For Muon: the square and MLP matrices of every block, the refiner's included.
 _MATRICES = tuple(f".{name}.weight" for name in MATRICES)
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
@@ -29,13 +29,13 @@ class Weights:
 
     def __init__(self, model: JoVA, settings: TrainSettings, distributed: Distributed) -> None:
         self.model, self.settings = model, settings
-        fresh = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
-        # Rounded before it is moved: a frozen network never lies on the device in fp32.
+        initial = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
+        # Rounded first: a frozen network never lies on the device in fp32.
         model.to(DTYPES[settings.dtype]).to(distributed.device)
         self.network = distributed.wrap(model, shard=settings.shard)
         self.split = settings.shard and distributed.count > 1
-        self.parameters = {n: p for n, p in model.named_parameters() if n in fresh}
-        self.masters = {n: shard(fresh[n].to(p.device), p) for n, p in self.parameters.items()}
+        self.parameters = {n: p for n, p in model.named_parameters() if n in initial}
+        self.masters = {n: shard(initial[n].to(p.device), p) for n, p in self.parameters.items()}
         self.ema = {name: p.clone() for name, p in self.masters.items()}
         self.optimizers = make_optimizers(self.masters, settings)
         self.sync()
@@ -43,7 +43,7 @@ class Weights:
     def take_gradients(self) -> Tensor:
         """Gradients of the computing copy → clipped fp32 ones of the masters; their norm before.
 
-        What a step does not use has none and stays: Muon would make a full step of its momentum.
+        A weight without gradient keeps none: Muon would make a full step of its momentum.
         """
         for name, parameter in self.parameters.items():
             grad = None if parameter.grad is None else local_shard(parameter.grad)
@@ -74,7 +74,7 @@ class Weights:
 
     @contextmanager
     def ema_model(self) -> Iterator[JoVA]:
-        """The network with the EMA weights in it; afterwards it has its masters' again."""
+        """A context with the EMA weights in the network; afterwards the masters' are back."""
         self.sync(ema=True)
         try:
             yield self.model
@@ -82,7 +82,7 @@ class Weights:
             self.sync()
 
     def gather(self) -> dict[str, Tensor]:
-        """Every tensor that decides how the run goes on; all processes call it together."""
+        """Every tensor of the run's state; all processes call it together."""
         parts = {f"master.{name}": p for name, p in self.masters.items()}
         parts |= {f"average.{name}": p for name, p in self.ema.items()}
         parts |= optimizer_tensors(self.optimizers)
@@ -105,19 +105,19 @@ class Weights:
         return gather(value, self._like(name)) if value.ndim else value
 
     def _like(self, name: str) -> Tensor:
-        """The parameter that a tensor of `gather` belongs to."""
+        """The parameter of a tensor of `gather`."""
         kind, rest = name.split(".", 1)
         if kind != "optim":
             return self.parameters[rest]
         number, index, _ = rest.split(".", 2)
-        moved = self.optimizers[int(number)].param_groups[0]["params"][int(index)]
-        return next(self.parameters[n] for n, p in self.masters.items() if p is moved)
+        master = self.optimizers[int(number)].param_groups[0]["params"][int(index)]
+        return next(self.parameters[n] for n, p in self.masters.items() if p is master)
 
 
 def make_optimizers(masters: dict[str, Tensor], settings: TrainSettings) -> list[Optimizer]:
     """AdamW for everything, or Muon for the matrices inside blocks and AdamW for the rest.
 
-    JoVAError where adamw8bit is asked for and bitsandbytes is missing.
+    JoVAError for adamw8bit without bitsandbytes.
     """
     inner = [
         p
@@ -140,10 +140,10 @@ def make_optimizers(masters: dict[str, Tensor], settings: TrainSettings) -> list
 
 
 def _adamw(parameters: list[Tensor], settings: TrainSettings) -> Optimizer:
-    how = {"lr": settings.learning_rate, "betas": (0.9, 0.99)}
-    how["weight_decay"] = settings.weight_decay
+    options = {"lr": settings.learning_rate, "betas": (0.9, 0.99)}
+    options["weight_decay"] = settings.weight_decay
     if settings.optimizer != "adamw8bit":
-        return torch.optim.AdamW(parameters, fused=True, **how)
+        return torch.optim.AdamW(parameters, fused=True, **options)
     try:
         from bitsandbytes.optim import AdamW8bit
     except ImportError as error:
@@ -151,4 +151,4 @@ def _adamw(parameters: list[Tensor], settings: TrainSettings) -> Optimizer:
             "The optimiser adamw8bit needs the package bitsandbytes; install it with "
             "`pip install bitsandbytes`, or use adamw."
         ) from error
-    return AdamW8bit(parameters, **how)
+    return AdamW8bit(parameters, **options)

@@ -1,9 +1,9 @@
-/** Lets `then` run after whatever `owner[name]` does already, with its `this` and arguments. */
+/** Runs `then` after `owner[name]`, with the same `this` and arguments. */
 export function chain(owner, name, then) {
   const before = owner[name];
-  owner[name] = function (...given) {
-    const result = before?.apply(this, given);
-    then.apply(this, given);
+  owner[name] = function (...args) {
+    const result = before?.apply(this, args);
+    then.apply(this, args);
     return result;
   };
 }

@@ -1,8 +1,8 @@
-/** What JoVA Length shows: whose rates count, and what a length becomes. Knows no page. */
+/** The text in JoVA Length: the rates of its checkpoint and the length of the clip. No DOM here. */
 
 import { Timeline, toNumber } from "./timeline.js";
 
-/** The bundled JoVA-mini's rates, as `/jova/rates` gives them. */
+/** The bundled JoVA-mini's rates, in the form of `/jova/rates`. */
 export const MINI_RATES = Object.freeze({
   fps: "16",
   sample_rate: 16000,
@@ -12,12 +12,12 @@ export const MINI_RATES = Object.freeze({
 });
 
 const LOADER = "JoVALoadModel";
-// Numbers of the page's graph: the id that a subgraph's inputs have in links, and modes of nodes.
+// Constants of the page's graph: the id of a subgraph's inputs in links, and node modes.
 const SUBGRAPH_INPUTS = -10;
 const MUTED = 2;
 const BYPASSED = 4;
 
-/** The timeline of an answer of `/jova/rates`; RangeError if a rate is none. */
+/** The timeline of an answer of `/jova/rates`; RangeError for an invalid rate. */
 export function timelineOf(rates) {
   return new Timeline({
     fps: rates.fps,
@@ -27,32 +27,32 @@ export function timelineOf(rates) {
   });
 }
 
-/** Query of `/jova/rates` for a checkpoint and a preset; also the key that answers are kept by. */
+/** Query of `/jova/rates` for a checkpoint and a preset; also the key of its cached answer. */
 export function ratesQuery({ checkpoint, preset }) {
   return `checkpoint=${encodeURIComponent(checkpoint)}&preset=${encodeURIComponent(preset)}`;
 }
 
 /**
- * What feeds the node's input `model`: { unlinked: true }, { loader, hosts } or {} if no loader of
- * ours is found. `hosts` are the subgraph nodes around the loader, outermost first.
+ * The loader behind the node's input `model`: { unlinked: true }, { loader, hosts }, or {} without
+ * a loader of ours. `hosts` are the subgraph nodes around the loader, outermost first.
  */
 export function findLoader(node) {
   const seen = new Set();
   let place = behindInput(slot(node, "model"), node.graph, hostsOf(node));
   if (!place) return { unlinked: true };
   while (place?.node && !seen.has(place.node)) {
-    const { node: found, hosts } = place;
-    seen.add(found);
-    if (found.mode === MUTED) return {};
-    if (kind(found) === LOADER) return found.mode === BYPASSED ? {} : { loader: found, hosts };
+    const { node: source, hosts } = place;
+    seen.add(source);
+    if (source.mode === MUTED) return {};
+    if (kind(source) === LOADER) return source.mode === BYPASSED ? {} : { loader: source, hosts };
     place = behindNode(place);
   }
   return {};
 }
 
 /**
- * The value of a node's widget, also where a link replaces it: by the widget of a subgraph node
- * around it, or by the first widget of a primitive. undefined if only a run can tell.
+ * The value of a node's widget, also if it is linked to a widget of the surrounding subgraph node
+ * or to a primitive. undefined if only a run can determine it.
  */
 export function widgetValue(node, name, hosts = hostsOf(node)) {
   const input = slot(node, name);
@@ -69,94 +69,94 @@ export function widgetValue(node, name, hosts = hostsOf(node)) {
 }
 
 /**
- * What `seconds` becomes: { frames, seconds, videoLatents, audioLatents }. RangeError with a
- * sentence if the model cannot make that length.
+ * The nearest clip: { frames, seconds, videoLatents, audioLatents }. RangeError with a sentence for
+ * an impossible length.
  */
 export function plan(rates, seconds) {
-  const line = timelineOf(rates);
+  const timeline = timelineOf(rates);
   if (seconds > rates.max_seconds) {
     throw new RangeError(
-      `A clip of ${seconds} s is too long; this model makes up to ${rates.max_seconds} s.`,
+      `A clip of ${seconds} s is too long; give at most ${rates.max_seconds} s.`,
     );
   }
-  const frames = line.legalFrames(seconds);
+  const frames = timeline.legalFrames(seconds);
   return {
     frames,
-    seconds: toNumber(line.seconds(frames)),
-    videoLatents: line.videoLatents(frames),
-    audioLatents: line.audioLatents(frames),
+    seconds: toNumber(timeline.seconds(frames)),
+    videoLatents: timeline.videoLatents(frames),
+    audioLatents: timeline.audioLatents(frames),
   };
 }
 
-/** What `plan` made as "2.06 s · 33 frames · …", after "2 s becomes " if that was typed. */
-export function planText(made, typed) {
-  const rounded = made.seconds.toFixed(2);
+/** A plan as "2.06 s · 33 frames · …", after "2 s becomes " if the typed length differs. */
+export function planText(planned, typed) {
+  const rounded = planned.seconds.toFixed(2);
   const before = typed.toFixed(2) === rounded ? "" : `${shorten(typed)} s becomes `;
   const parts = [
     `${rounded} s`,
-    count(made.frames, "frame"),
-    count(made.videoLatents, "video latent"),
-    count(made.audioLatents, "audio latent"),
+    count(planned.frames, "frame"),
+    count(planned.videoLatents, "video latent"),
+    count(planned.audioLatents, "audio latent"),
   ];
   return before + parts.join(" · ");
 }
 
-/** The rates as a hint: "16 pictures/s, 31.25 audio latents/s, 16000 Hz". */
+/** The rates as a hint: "16 fps, 31.25 audio latents/s, 16000 Hz". */
 export function ratesText(rates) {
-  const line = timelineOf(rates);
-  const [fps, audio] = [line.fps, line.audioRate].map((rate) => shorten(toNumber(rate)));
-  return `${fps} pictures/s, ${audio} audio latents/s, ${rates.sample_rate} Hz`;
+  const timeline = timelineOf(rates);
+  const [fps, audio] = [timeline.fps, timeline.audioRate].map((rate) => shorten(toNumber(rate)));
+  return `${fps} fps, ${audio} audio latents/s, ${rates.sample_rate} Hz`;
 }
 
-/** Seconds, within { min, max }, that make the legal clip nearest to a wanted frame count. */
+/** Seconds, within { min, max }, of the legal clip nearest to a wanted frame count. */
 export function secondsForFrames(rates, frames, { min = 0, max = Infinity } = {}) {
-  const line = timelineOf(rates);
+  const timeline = timelineOf(rates);
   const wanted = Math.max(1, Math.round(frames));
-  const legal = line.legalFrames(line.seconds(wanted));
-  return Math.min(Math.max(toNumber(line.seconds(legal)), min), max, rates.max_seconds);
+  const legal = timeline.legalFrames(timeline.seconds(wanted));
+  return Math.min(Math.max(toNumber(timeline.seconds(legal)), min), max, rates.max_seconds);
 }
 
 /**
- * What the planner shows for a node: { text }, with { rates } where a number of frames may be typed
- * and with { frames, hint } where the length can be made. `ratesFor({ checkpoint, preset })` gives
- * { rates }, { error }, or {} while the server is being asked.
+ * The planner's view of a node: { text }, with { rates } if a frame count may be typed and with
+ * { frames, hint } for a possible length. `ratesFor({ checkpoint, preset })` gives { rates },
+ * { error }, or {} while waiting for the server.
  */
 export function describe(node, ratesFor) {
   const follows = followText(node);
   if (follows) return { text: follows };
   const seconds = widgetValue(node, "seconds");
-  if (seconds === undefined) return { text: "Length comes from the node linked to seconds." };
+  if (seconds === undefined) return { text: "The length comes from the node linked to seconds." };
   const { rates, before = "", text } = ratesOf(node, ratesFor);
   if (!rates) return { text };
   const own = slot(node, "seconds")?.link == null ? { rates } : {};
   try {
-    const made = plan(rates, Number(seconds));
-    const line = before + planText(made, Number(seconds));
-    return { ...own, text: line, frames: made.frames, hint: ratesText(rates) };
+    const planned = plan(rates, Number(seconds));
+    const length = before + planText(planned, Number(seconds));
+    return { ...own, text: length, frames: planned.frames, hint: ratesText(rates) };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     return { ...own, text: error.message };
   }
 }
 
-/** The rates that count for a node, or the sentence to show instead. */
+/** The rates for a node, or a sentence to show instead. */
 function ratesOf(node, ratesFor) {
   const { unlinked, loader, hosts } = findLoader(node);
   if (unlinked) return { rates: MINI_RATES, before: "JoVA-mini: " };
-  if (!loader) return { text: "No Load JoVA Model feeds the model input, so no rates are known." };
+  if (!loader) return { text: "The rates are unknown before a run: no Load JoVA Model behind model." };
   const checkpoint = widgetValue(loader, "checkpoint", hosts);
   const preset = widgetValue(loader, "preset", hosts) ?? "from the file";
   if (checkpoint === undefined) {
-    return { text: "Another node chooses the checkpoint; its rates are known when it has run." };
+    return { text: "The rates are unknown before a run: another node chooses the checkpoint." };
   }
   const { rates, error } = ratesFor({ checkpoint, preset });
   return { rates, text: error ?? `Reading the rates of ${checkpoint} …` };
 }
 
-/** Why the length is not the planner's to say, or "" if it is; a film counts before a sound. */
+/** A sentence if the length follows given media, else ""; video takes precedence over audio. */
 function followText(node) {
   const linked = ["film", "audio"].find((name) => slot(node, name)?.link != null);
-  return linked ? `Length follows the ${linked === "film" ? "film" : "sound"}.` : "";
+  return linked ? `The length follows the ${linked === "film" ? "video" : "audio"}.` : "";
 }
 
 function slot(node, name) {
@@ -181,7 +181,7 @@ function behindLink(link, graph, hosts) {
   return opened({ node: graph.getNodeById(link.origin_id), index: link.origin_slot, hosts });
 }
 
-/** A place as it is, or the place inside a subgraph that its output comes from. */
+/** The place itself, or the source of its output inside a subgraph. */
 function opened(place) {
   const { node, index, hosts } = place;
   if (!node?.subgraph || node.mode === MUTED || node.mode === BYPASSED) return place;
@@ -189,7 +189,7 @@ function opened(place) {
   return behindLink(link, node.subgraph, [...hosts, node]);
 }
 
-/** One step up from a node that hands a model on: through its inputs, or to where it points. */
+/** One step up from a node that passes a model on. */
 function behindNode({ node, index, hosts }) {
   if (node.isVirtualNode && !node.inputs?.length) {
     const source = node.resolveVirtualOutput?.(index);

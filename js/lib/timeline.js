@@ -8,23 +8,23 @@ const HALF = Object.freeze({ n: 1n, d: 2n });
 
 /** n / d in lowest terms; RangeError where d is 0. */
 export function fraction(n, d = 1n) {
-  if (d === 0n) throw new RangeError("A fraction cannot have 0 below its line.");
+  if (d === 0n) throw new RangeError("The denominator of a fraction cannot be 0.");
   const divisor = gcd(n < 0n ? -n : n, d < 0n ? -d : d) * (d < 0n ? -1n : 1n);
   return { n: n / divisor, d: d / divisor };
 }
 
-/** A rate as JSON carries it: "16", "125/4" or a whole number; RangeError for anything else. */
+/** A rate in JSON: "16", "125/4" or a whole number; RangeError for anything else. */
 export function parseRate(text) {
-  const found = /^(\d+)(?:\/(\d+))?$/.exec(String(text).trim());
-  if (!found || BigInt(found[1]) === 0n) {
-    throw new RangeError(`${JSON.stringify(text)} is no rate; give one such as "16" or "125/4".`);
+  const match = /^(\d+)(?:\/(\d+))?$/.exec(String(text).trim());
+  if (!match || BigInt(match[1]) === 0n) {
+    throw new RangeError(`Got the rate ${JSON.stringify(text)}; expected one like "16" or "125/4".`);
   }
-  return fraction(BigInt(found[1]), BigInt(found[2] ?? 1));
+  return fraction(BigInt(match[1]), BigInt(match[2] ?? 1));
 }
 
-/** The exact value of a finite double, as Python's Fraction(float) has it. */
+/** The exact value of a finite double, like Python's Fraction(float). */
 export function exactly(value) {
-  if (!Number.isFinite(value)) throw new RangeError(`${value} is no finite number.`);
+  if (!Number.isFinite(value)) throw new RangeError(`Got ${value}; expected a finite number.`);
   const view = new DataView(new ArrayBuffer(8));
   view.setFloat64(0, value);
   const bits = view.getBigUint64(0);
@@ -37,14 +37,14 @@ export function exactly(value) {
   return power < 0n ? fraction(signed, 1n << -power) : fraction(signed << power);
 }
 
-/** The double nearest to a fraction whose two parts are below 2^53. */
+/** The double nearest to a fraction; both parts must be below 2^53. */
 export function toNumber({ n, d }) {
   return Number(n) / Number(d);
 }
 
-/** Rates of one checkpoint, per second: pictures, samples, audio latents. */
+/** Rates of one checkpoint, per second: frames, samples, audio latents. */
 export class Timeline {
-  /** fps and audioRate are rates as `parseRate` reads them, the other two whole numbers. */
+  /** fps and audioRate as for `parseRate`; the other two are whole numbers. */
   constructor({ fps, sampleRate, audioRate, temporalRatio = 4 }) {
     this.fps = parseRate(fps);
     this.sampleRate = parseRate(sampleRate);
@@ -59,8 +59,8 @@ export class Timeline {
   }
 
   /**
-   * The legal frame count nearest to `seconds` (a double or a fraction); of two equally near ones
-   * the longer. RangeError if it is not a finite number above 0.
+   * The legal frame count nearest to `seconds` (a double or a fraction), the longer one in a tie.
+   * RangeError unless it is a finite number above 0.
    */
   legalFrames(seconds) {
     const length = typeof seconds === "number" ? positive(seconds) : seconds;
@@ -71,7 +71,7 @@ export class Timeline {
     return Number((nearest > 0n ? nearest : 0n) * ratio + 1n);
   }
 
-  /** How long `frames` pictures last, as a fraction of seconds. */
+  /** Duration of `frames` frames, as a fraction of seconds. */
   seconds(frames) {
     return over(fraction(BigInt(frames)), this.fps);
   }
@@ -81,24 +81,24 @@ export class Timeline {
     if (!this.isLegal(frames)) {
       const near = this.legalFrames(this.seconds(Math.max(frames, 1)));
       throw new RangeError(
-        `${frames} frames do not fill whole latents; allowed are ${this.temporalRatio}·n + 1, ` +
+        `Got ${frames} frames; expected ${this.temporalRatio}·n + 1, to fill whole latents: ` +
           `the nearest is ${near}.`,
       );
     }
     return (frames - 1) / this.temporalRatio + 1;
   }
 
-  /** Frames F held by `videoLatents` >= 1 latent frames. */
+  /** Frames F in `videoLatents` >= 1 latent frames. */
   frames(videoLatents) {
     return (videoLatents - 1) * this.temporalRatio + 1;
   }
 
-  /** Audio latents L that cover `frames` pictures: the last may reach past the end. */
+  /** Audio latents L that cover `frames` frames; the last one may end later. */
   audioLatents(frames) {
     return Number(-floor(times(this.seconds(-frames), this.audioRate)));
   }
 
-  /** Samples that last as long as `frames` pictures, to the nearest sample. */
+  /** Samples with the duration of `frames` frames, to the nearest sample. */
   audioSamples(frames) {
     return Number(floor(plus(times(this.seconds(frames), this.sampleRate), HALF)));
   }
@@ -106,7 +106,7 @@ export class Timeline {
 
 function positive(seconds) {
   if (!Number.isFinite(seconds) || seconds <= 0) {
-    throw new RangeError(`A clip of ${seconds} s cannot be made; give a length above 0 s.`);
+    throw new RangeError(`Got a clip length of ${seconds} s; give a length above 0 s.`);
   }
   return exactly(seconds);
 }

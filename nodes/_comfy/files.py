@@ -1,4 +1,4 @@
-"""Model files that a loader's combo names."""
+"""The model files in a loader's combo."""
 
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,11 @@ from ...jova_core.errors import JoVAError
 from ...jova_core.model.checkpoint import read_config
 
 BUNDLED = "jova-mini (bundled)"
-FROM_FILE = "from the file"  # the preset of a checkpoint that carries its config
+FROM_FILE = "from the file"  # no preset: the checkpoint carries its config
 
 
 def model_files(folder: str) -> list[str]:
-    """What a combo offers: the bundled one, then the files of one of ComfyUI's model folders."""
+    """Options of a combo: the bundled file, then those in one of ComfyUI's model folders."""
     return [BUNDLED, *folder_paths.get_filename_list(folder)]
 
 
@@ -30,11 +30,11 @@ def describe_file(path: Path, preset: str = FROM_FILE) -> tuple[JoVAConfig, dict
 
 
 def face_model() -> Path | None:
-    """MediaPipe's face model in models/mediapipe, where it is not named in the environment."""
+    """MediaPipe's face model in models/mediapipe; None leaves it to the environment variable."""
     path = Path(folder_paths.models_dir) / "mediapipe" / "face_landmarker.task"
     return path if path.is_file() else None
 
 
 def chosen_path(folder: str, name: str) -> Path | None:
-    """Path of a file in one of ComfyUI's model folders; None for what ships with the pack."""
+    """Path of a file in one of ComfyUI's model folders; None for the bundled one."""
     return None if name == BUNDLED else Path(folder_paths.get_full_path_or_raise(folder, name))

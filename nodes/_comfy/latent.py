@@ -1,4 +1,4 @@
-"""What the latent nodes do: lengths, empty latents, what is given, and what must agree."""
+"""Latent nodes: lengths, empty latents, given streams, and checks that they fit together."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,21 +14,23 @@ from ...jova_core.latents import AVLatents, latent_shapes
 from ...jova_core.media import fit_image, resample
 from ...jova_core.pipeline import clip_frames
 from ...jova_core.timeline import Timeline
-from .media import bytes_of, mono, sound_of
+from .media import bytes_of, mono, waveform_of
 from .model import model_config
 from .streams import nested, read_streams
 from .vae import CodecVAE
 
 
 def empty_latent(model: Any, frames: int, width: int, height: int, batch: int) -> dict[str, Any]:
-    """Zeros of both streams for a legal frame count; side 0 is the one the model was trained on.
+    """Zeros of both streams for a legal frame count; side 0 is the model's training size.
 
     Raises JoVAError for an illegal frame count or side.
     """
     config = model_config(model)
     ratio = config.video.spatial_ratio
     if width % ratio or height % ratio:
-        raise JoVAError(f"{width} x {height} px came; both sides must be multiples of {ratio}.")
+        raise JoVAError(
+            f"Got a size of {width} x {height} px; both sides must be multiples of {ratio}."
+        )
     shapes = latent_shapes(config, frames, batch=batch, height=height, width=width)
     management = comfy.model_management
     kw = {"device": management.intermediate_device(), "dtype": management.intermediate_dtype()}
@@ -38,51 +40,51 @@ def empty_latent(model: Any, frames: int, width: int, height: int, batch: int) -
 
 def both_streams(latent: dict[str, Any]) -> tuple[Tensor, Tensor]:
     """Video and audio of a LATENT. Raises JoVAError unless it holds both."""
-    found = read_streams(latent["samples"])
-    if found.video is None or found.audio is None:
-        missing = "video" if found.video is None else "audio"
+    streams = read_streams(latent["samples"])
+    if streams.video is None or streams.audio is None:
+        missing = "video" if streams.video is None else "audio"
         raise JoVAError(
             f"The latent has no {missing} stream; start from Empty JoVA Latent, or join the "
             "streams with Concat AV Latent."
         )
-    return found.video, found.audio
+    return streams.video, streams.audio
 
 
 def check_lengths(config: JoVAConfig, latent: AVLatents) -> int:
-    """Frames of the clip. Raises JoVAError if the two streams do not last equally long."""
-    line = Timeline.of(config)
+    """Frames of the clip. Raises JoVAError if video and audio differ in length."""
+    timeline = Timeline.of(config)
     if latent.video is None:
-        # An audio latent reaches up to one latent past the pictures it was made for.
-        return max(1, int(latent.audio.shape[2] / line.audio_rate * line.fps))
-    frames = line.frames(latent.video.shape[2])
-    expected = line.audio_latents(frames)
+        # Audio latents end up to one latent after the video.
+        return max(1, int(latent.audio.shape[2] / timeline.audio_rate * timeline.fps))
+    frames = timeline.frames(latent.video.shape[2])
+    expected = timeline.audio_latents(frames)
     if latent.audio is not None and latent.audio.shape[2] != expected:
         raise JoVAError(
-            f"The video stream lasts {float(line.seconds(frames)):.2f} s ({frames} frames) and "
-            f"needs {expected} audio latents; {latent.audio.shape[2]} came: make both with Empty "
-            "JoVA Latent of one length."
+            f"Got {latent.audio.shape[2]} audio latents for {frames} frames "
+            f"({float(timeline.seconds(frames)):.2f} s); expected {expected}: create both streams "
+            "with one Empty JoVA Latent."
         )
     return frames
 
 
 def check_codec(config: JoVAConfig, vae: Any, stream: str) -> None:
-    """Raises JoVAError if a codec of this pack is not the one that the model was trained with."""
+    """Raises JoVAError for one of our codecs that the model was not trained with."""
     channels = getattr(config, stream).channels
     wrong = isinstance(vae, CodecVAE) and (
         vae.latent_dim != {"video": 3, "audio": 1}[stream] or not vae.stats.match(config)
     )
     if wrong or getattr(vae, "latent_channels", channels) != channels:
         raise JoVAError(
-            f"The {stream} codec does not belong to this model, which was trained with "
-            f"{getattr(config, stream).codec}; connect the `{stream}_vae` of the matching Load "
-            "JoVA Codecs."
+            f"The {stream} codec does not match this model, trained with "
+            f"{getattr(config, stream).codec}; connect `{stream}_vae` of Load JoVA Codecs with the "
+            "matching file."
         )
 
 
 def give_task(model: Any, latent: dict[str, Any], given: str, **inputs: Any) -> dict[str, Any]:
-    """The LATENT with what JoVA Task gives: nothing, audio or video.
+    """The LATENT for a JoVA Task: nothing, audio or video given.
 
-    Raises JoVAError where what `given` names is not connected.
+    Raises JoVAError if an input of the task is not connected.
     """
     config = model_config(model)
     if given == "audio":
@@ -99,7 +101,7 @@ def _required(given: str, inputs: dict[str, Any], *names: str) -> list[Any]:
     if missing:
         raise JoVAError(
             f"`given` is {given}, but nothing is connected to {' and '.join(missing)}; connect "
-            "it, or set `given` to nothing."
+            "that, or set `given` to nothing."
         )
     return [inputs[name] for name in names]
 
@@ -107,55 +109,58 @@ def _required(given: str, inputs: dict[str, Any], *names: str) -> list[Any]:
 def give_audio(
     config: JoVAConfig, latent: dict[str, Any], vae: Any, audio: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """The LATENT whose sound is given: cut, or followed by silence, to the clip's length."""
+    """The LATENT with given audio, cut or padded with silence to the clip's length."""
     video, empty = both_streams(latent)
-    line = Timeline.of(config)
+    timeline = Timeline.of(config)
     frames = check_lengths(config, AVLatents(video=video, audio=empty))
     wave, rate = mono(audio)
-    wave = resample(wave, rate, line.sample_rate)[: line.audio_samples(frames)]
-    whole = -(-empty.shape[2] * line.sample_rate // line.audio_rate)
-    wave = torch.nn.functional.pad(wave, (0, int(whole) - len(wave)))
-    known = vae.encode(wave[None, :, None])[..., : empty.shape[2]].to(empty)
+    wave = resample(wave, rate, timeline.sample_rate)[: timeline.audio_samples(frames)]
+    samples = -(-empty.shape[2] * timeline.sample_rate // timeline.audio_rate)
+    wave = torch.nn.functional.pad(wave, (0, int(samples) - len(wave)))
+    encoded = vae.encode(wave[None, :, None])[..., : empty.shape[2]].to(empty)
     masks = noise_masks(latent, video, empty)
     masks.audio[:] = 0
-    return give(latent, video, known.expand_as(empty).clone(), masks)
+    return with_streams(latent, video, encoded.expand_as(empty).clone(), masks)
 
 
 def give_video(
     config: JoVAConfig, latent: dict[str, Any], vae: Any, video: Tensor, video_fps: float
 ) -> dict[str, Any]:
-    """The LATENT whose pictures are given, picked at the model's rate. Needs enough of them."""
+    """The LATENT with given video, resampled to the model's frame rate.
+
+    Raises JoVAError for too few frames.
+    """
     empty, audio = both_streams(latent)
-    line = Timeline.of(config)
+    timeline = Timeline.of(config)
     frames = check_lengths(config, AVLatents(video=empty, audio=audio))
-    available = frames_at(len(video), video_fps, line.fps)
+    available = frames_at(len(video), video_fps, timeline.fps)
     if available < frames:
         raise JoVAError(
-            f"The video gives {available} frames at {float(line.fps):g} a second; the clip needs "
-            f"{frames}: make the clip shorter, by connecting the video to JoVA Length."
+            f"Got a video of {available} frames at {float(timeline.fps):g} fps; the clip has "
+            f"{frames}: connect the video to JoVA Length as well, for a shorter clip."
         )
-    picked = [int(i * _step(video_fps, line.fps) + Fraction(1, 2)) for i in range(frames)]
+    picks = [int(i * _step(video_fps, timeline.fps) + Fraction(1, 2)) for i in range(frames)]
     ratio = vae.spacial_compression_encode()
     size = (empty.shape[3] * ratio, empty.shape[4] * ratio)
-    fitted = torch.stack([fit_image(frame, *size) for frame in bytes_of(video[picked])])
-    known = vae.encode(fitted.float() / 255).to(empty)
+    fitted = torch.stack([fit_image(frame, *size) for frame in bytes_of(video[picks])])
+    encoded = vae.encode(fitted.float() / 255).to(empty)
     masks = noise_masks(latent, empty, audio)
     masks.video[:] = 0
-    return give(latent, known.expand_as(empty).clone(), audio, masks)
+    return with_streams(latent, encoded.expand_as(empty).clone(), audio, masks)
 
 
 def frames_at(count: int, video_fps: float, fps: Fraction) -> int:
-    """How many frames at `fps` can be picked from `count` at `video_fps` (0: the same rate)."""
+    """Number of frames at `fps` in `count` frames at `video_fps` (0: the same rate)."""
     return int((count - Fraction(1, 2)) / _step(video_fps, fps) - Fraction(1, 10**9)) + 1
 
 
 def _step(video_fps: float, fps: Fraction) -> Fraction:
-    """Frames of the video from one picked frame to the next."""
+    """Source frames per frame at `fps`."""
     return Fraction(video_fps).limit_denominator(1001) / fps if video_fps else Fraction(1)
 
 
 def noise_masks(latent: dict[str, Any], video: Tensor, audio: Tensor) -> AVLatents:
-    """Copies of the noise masks, `[B, 1, T, h, w]` and `[B, 1, L]`; 1 where there are none."""
+    """Copies of the noise masks, `[B, 1, T, h, w]` and `[B, 1, L]`; ones if there are none."""
     masks = AVLatents(
         video=torch.ones_like(video[:, :1]),
         audio=torch.ones_like(audio[:, :1]),
@@ -165,12 +170,15 @@ def noise_masks(latent: dict[str, Any], video: Tensor, audio: Tensor) -> AVLaten
         return masks
     if not old.is_nested:
         raise JoVAError(
-            "The latent already has a mask for its pictures only; set masks after this node."
+            "The latent already has a mask for its video alone; set it after this node."
         )
     return read_streams(old).map(torch.clone)
 
 
-def give(latent: dict[str, Any], video: Tensor, audio: Tensor, masks: AVLatents) -> dict[str, Any]:
+def with_streams(
+    latent: dict[str, Any], video: Tensor, audio: Tensor, masks: AVLatents
+) -> dict[str, Any]:
+    """The LATENT with other streams and noise masks."""
     samples = nested(AVLatents(video=video, audio=audio))
     return {**latent, "samples": samples, "noise_mask": nested(masks)}
 
@@ -179,16 +187,16 @@ def give(latent: dict[str, Any], video: Tensor, audio: Tensor, masks: AVLatents)
 class Length:
     """A legal length on a model's timeline."""
 
-    line: Timeline
+    timeline: Timeline
     frames: int
 
     def outputs(self) -> tuple[int, float, float, int, int, str]:
-        """What JoVA Length puts out."""
-        line, frames = self.line, self.frames
-        seconds, fps = float(line.seconds(frames)), float(line.fps)
-        video, audio = line.video_latents(frames), line.audio_latents(frames)
+        """Outputs of JoVA Length, in their order."""
+        timeline, frames = self.timeline, self.frames
+        seconds, fps = float(timeline.seconds(frames)), float(timeline.fps)
+        video, audio = timeline.video_latents(frames), timeline.audio_latents(frames)
         summary = (
-            f"{seconds:.2f} s = {frames} frames at {fps:g} a second = {video} video latents and "
+            f"{seconds:.2f} s = {frames} frames at {fps:g} fps = {video} video latents and "
             f"{audio} audio latents"
         )
         return frames, seconds, fps, video, audio, summary
@@ -197,15 +205,16 @@ class Length:
 def plan_length(
     model: Any, seconds: float, audio: Any, video: Tensor | None, video_fps: float
 ) -> Length:
-    """The length of a video, else of audio, else the legal one nearest to `seconds`."""
-    line = Timeline.of(model_config(model))
+    """The length of a video, else of audio, else the legal length nearest to `seconds`."""
+    timeline = Timeline.of(model_config(model))
     if video is not None:
-        available = frames_at(len(video), video_fps, line.fps)
-        count = min(available, clip_frames(line, line.max_seconds))
-        frames = line.whole_frames(count)
+        available = frames_at(len(video), video_fps, timeline.fps)
+        count = min(available, clip_frames(timeline, timeline.max_seconds))
+        frames = timeline.whole_frames(count)
     elif audio is not None:
-        wave, rate = sound_of(audio)
-        frames = line.covering_frames(min(Fraction(wave.shape[1], rate), line.max_seconds))
+        wave, rate = waveform_of(audio)
+        longest = timeline.max_seconds
+        frames = timeline.covering_frames(min(Fraction(wave.shape[1], rate), longest))
     else:
-        frames = clip_frames(line, seconds)
-    return Length(line=line, frames=frames)
+        frames = clip_frames(timeline, seconds)
+    return Length(timeline=timeline, frames=frames)

@@ -1,4 +1,4 @@
-"""What the loaders do: a checkpoint as MODEL, its text encoders as CLIP, its codecs as VAE."""
+"""Loaders: a checkpoint as MODEL, its text encoders as CLIP, its codecs as VAE."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +35,7 @@ WEIGHT_DTYPES = ("default", *_DTYPES)
 def load_model(
     checkpoint: str = BUNDLED, weight_dtype: str = "default", preset: str = FROM_FILE
 ) -> comfy.model_patcher.ModelPatcher:
-    """The checkpoint that the loader's combo names, as MODEL; errors as in `load_checkpoint`."""
+    """The checkpoint chosen in the loader, as MODEL; errors as in `load_checkpoint`."""
     path = chosen_path("diffusion_models", checkpoint) or bundled_checkpoint()
     return load_checkpoint(path, weight_dtype, preset)
 
@@ -45,7 +45,7 @@ def load_checkpoint(
 ) -> comfy.model_patcher.ModelPatcher:
     """A JoVA checkpoint as MODEL.
 
-    Raises JoVAError for a file that is no JoVA, is truncated, or lost its metadata.
+    Raises JoVAError for another model's file, a truncated one, or one without metadata.
     """
     options: dict[str, Any] = {"fp8_optimizations": weight_dtype.endswith("_fast")}
     if weight_dtype in _DTYPES:
@@ -54,7 +54,7 @@ def load_checkpoint(
 
 
 def load_codecs(name: str = BUNDLED) -> tuple[VideoVAE, AudioVAE]:
-    """The codecs that the loader's combo names, as VAE. Raises JoVAError for any other file."""
+    """The codecs chosen in the loader, as VAE. Raises JoVAError for any other file."""
     return load_codec_vaes(chosen_path("vae", name))
 
 
@@ -73,25 +73,25 @@ def _load(
 ) -> comfy.model_patcher.ModelPatcher:
     tensors, config, notes = _read(path, preset)
     management = comfy.model_management
-    known = JoVAModelConfig(config)
-    known.quant_config = comfy.utils.detect_layer_quantization(tensors, "")
-    quantised = known.quant_config is not None
+    core_config = JoVAModelConfig(config)
+    core_config.quant_config = comfy.utils.detect_layer_quantization(tensors, "")
+    quantised = core_config.quant_config is not None
     device = management.get_torch_device()
     offload = management.unet_offload_device()
     dtype = options.get("dtype") or management.unet_dtype(
         model_params=comfy.utils.calculate_parameters(tensors),
-        supported_dtypes=known.supported_inference_dtypes,
+        supported_dtypes=core_config.supported_inference_dtypes,
         weight_dtype=None if quantised else comfy.utils.weight_dtype(tensors),
     )
     cast = management.unet_manual_cast(
-        None if quantised else dtype, device, known.supported_inference_dtypes
+        None if quantised else dtype, device, core_config.supported_inference_dtypes
     )
-    known.set_inference_dtype(dtype, cast, device=device)
-    known.optimizations["fp8"] = options["fp8_optimizations"]
-    model = known.get_model(tensors)
+    core_config.set_inference_dtype(dtype, cast, device=device)
+    core_config.optimizations["fp8"] = options["fp8_optimizations"]
+    model = core_config.get_model(tensors)
     model.notes = notes
-    kind = comfy.model_patcher
-    patcher_class = kind.ModelPatcher if disable_dynamic else kind.CoreModelPatcher
+    patchers = comfy.model_patcher
+    patcher_class = patchers.ModelPatcher if disable_dynamic else patchers.CoreModelPatcher
     patcher = patcher_class(model, load_device=device, offload_device=offload)
     if not management.is_device_cpu(offload):
         model.to(offload)
@@ -103,7 +103,7 @@ def _load(
 def _read(path: Path, preset: str) -> tuple[dict[str, Tensor], JoVAConfig, dict[str, Any]]:
     if path.suffix not in (".safetensors", ".sft"):
         raise JoVAError(
-            f"{path.name} is no safetensors file; give a JoVA checkpoint (.safetensors)."
+            f"{path.name} is not a safetensors file; give a JoVA checkpoint (.safetensors)."
         )
     config, notes = describe_file(path, preset)
     try:
@@ -117,13 +117,13 @@ def _read(path: Path, preset: str) -> tuple[dict[str, Tensor], JoVAConfig, dict[
     inner = comfy.utils.state_dict_prefix_replace(tensors, {CORE_PREFIX: ""}, filter_keys=True)
     tensors = inner or tensors
     if preset != FROM_FILE and config == PRESETS["mini"]:
-        # The preset has no latent statistics; they are those of the bundled codecs.
+        # The preset has no latent statistics; use those of the bundled codecs.
         bundled, _ = describe_file(bundled_checkpoint())
         config = replace(config, video=bundled.video, audio=bundled.audio)
     missing = sorted(expected_shapes(config).keys() - tensors.keys())
     if missing:
         raise JoVAError(
-            f"{path.name} does not hold the model its config describes: {len(missing)} tensors are "
-            f"missing, first {missing[0]}; give another file."
+            f"{path.name} does not match its config: {len(missing)} tensors are missing, first "
+            f"{missing[0]}; give another file."
         )
     return tensors, config, notes

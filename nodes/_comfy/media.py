@@ -24,9 +24,9 @@ __all__ = [
     "mono",
     "recipe_names",
     "save_clip",
-    "sound_of",
     "to_audio",
     "to_image",
+    "waveform_of",
 ]
 
 _CHUNK_VALUES = 1 << 24  # of pixels converted at a time
@@ -35,7 +35,7 @@ _CHUNK_VALUES = 1 << 24  # of pixels converted at a time
 def check_image(images: Tensor) -> None:
     """JoVAError for what is no IMAGE."""
     if images.ndim != 4 or images.shape[3] not in (3, 4) or not images.numel():
-        raise JoVAError(f"Pictures of shape {list(images.shape)} came; give IMAGE [F, H, W, 3].")
+        raise JoVAError(f"Got images of shape {list(images.shape)}; expected IMAGE [F, H, W, 3].")
 
 
 def bytes_of(images: Tensor, *, first: int = 0) -> Tensor:
@@ -49,8 +49,8 @@ def bytes_of(images: Tensor, *, first: int = 0) -> Tensor:
     if not torch.isfinite(images).all():
         bad = first + int((~torch.isfinite(images)).flatten(1).any(1).nonzero()[0])
         raise JoVAError(
-            f"The pictures hold NaN or infinity, first in frame {bad}; look for the step that made "
-            "them (an overflow in half precision, a wrong VAE)."
+            f"The images hold NaN or infinity, first in frame {bad}; check the nodes before this "
+            "one (an overflow in half precision, a wrong VAE)."
         )
     return (images.clamp(0, 1) * 255).round().to(torch.uint8)
 
@@ -63,36 +63,38 @@ def to_image(frames: Tensor) -> Tensor:
 
 
 def to_audio(wave: Tensor, sample_rate: int) -> dict[str, Any]:
-    """Sound `[N]` or `[B, C, N]` → AUDIO."""
+    """Samples `[N]` or `[B, C, N]` → AUDIO."""
     wave = wave.float().cpu()
     waveform = wave[None, None] if wave.ndim == 1 else wave
     return {"waveform": waveform, "sample_rate": sample_rate}
 
 
-def sound_of(audio: dict[str, Any] | None) -> tuple[Tensor, int]:
+def waveform_of(audio: dict[str, Any] | None) -> tuple[Tensor, int]:
     """AUDIO → `[C, N]` and its rate; the clips of a batch follow each other.
 
-    Raises JoVAError where there is no sound.
+    Raises JoVAError for no audio or audio without samples.
     """
     if audio is None:
-        raise JoVAError("There is no sound (its source may be a silent video); connect AUDIO.")
+        raise JoVAError("Got no audio (from a silent video?); connect AUDIO.")
     wave = audio["waveform"]
     if wave.ndim != 3 or not wave.numel():
         raise JoVAError(
-            f"A sound of shape {list(wave.shape)} came: it holds no samples; give AUDIO that lasts."
+            f"Got audio of shape {list(wave.shape)}, without samples; connect other AUDIO."
         )
     return wave.movedim(0, 1).flatten(1).detach().float().cpu(), int(audio["sample_rate"])
 
 
 def mono(audio: dict[str, Any] | None) -> tuple[Tensor, int]:
     """AUDIO → the mean of its channels `[N]` and its rate; the first of a batch."""
-    wave, rate = sound_of(None if audio is None else {**audio, "waveform": audio["waveform"][:1]})
+    if audio is not None:
+        audio = {**audio, "waveform": audio["waveform"][:1]}
+    wave, rate = waveform_of(audio)
     return wave.mean(dim=0), rate
 
 
 @dataclass(frozen=True, kw_only=True)
 class SavedClip:
-    """A written clip, and the file (name, folder, kind) that the page can play in its place."""
+    """A written clip, and the file (name, folder, kind) for the page to play."""
 
     clip: WrittenClip
     preview: tuple[str, str, str]
@@ -111,7 +113,7 @@ def save_clip(
     """Write into the output folder under the next free number; a proxy goes to the temp folder."""
     check_image(images)
     height, width = images.shape[1:3]
-    wave, rate = (None, 1) if audio is None else sound_of(audio)
+    wave, rate = (None, 1) if audio is None else waveform_of(audio)
     clip = {
         "fps": Fraction(fps).limit_denominator(1001),
         "sample_rate": rate,

@@ -50,7 +50,7 @@ class MiniTokenizer:
     ) -> dict[str, list[Any]]:
         """The prompt as the one "token" of one batch. Raises JoVAError for wrong tags."""
         prompt = parse_prompt(text)
-        self.encoder.tokens(prompt)  # complains where the node can show it
+        self.encoder.tokens(prompt)  # raises here, where the node can show it
         return {_KEY: [prompt]}
 
     def untokenize(self, tokens: list[Any]) -> list[Any]:
@@ -94,13 +94,13 @@ class MiniTextModel(nn.Module):
 def mini_encoder(config: JoVAConfig, notes: dict[str, Any]) -> MiniTextEncoder:
     """The text encoder of a checkpoint.
 
-    Raises JoVAError if it was trained with another or lost its vocabulary.
+    Raises JoVAError for a checkpoint with another encoder or without a vocabulary.
     """
     MiniTextEncoder.check(config)
     if "vocabulary" not in notes:
         raise JoVAError(
-            "This checkpoint has lost its vocabulary, so its prompts cannot be encoded; disconnect "
-            "`model` to use the bundled mini's words, or give a file that `jova train` wrote."
+            "This checkpoint has lost its vocabulary; disconnect `model` to use the bundled mini's "
+            "words, or load the file from `jova train`."
         )
     return MiniTextEncoder.of(config, Vocabulary.from_dict(notes["vocabulary"]))
 
@@ -141,5 +141,5 @@ def load_codec_vaes(path: Path | None) -> tuple[VideoVAE, AudioVAE]:
 
 
 def preview_factors(codec: str) -> PreviewFactors | None:
-    """How latents of a video codec become colours, where that is known."""
+    """Latents → colours of a video codec; None for an unknown codec."""
     return PREVIEW.get(codec)

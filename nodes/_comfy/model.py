@@ -1,4 +1,4 @@
-"""JoVA as a MODEL: core's own loader steps for a network that core does not know."""
+"""JoVA as a MODEL: core's view of our network."""
 
 from functools import partial
 from typing import Any
@@ -15,14 +15,17 @@ from torch import Tensor
 
 from ...jova_core.config import JoVAConfig
 from ...jova_core.errors import JoVAError
-from ...jova_core.latents import (
-    AVLatents,
-    denormalise,
-    normalise,
-)
+from ...jova_core.latents import AVLatents, denormalise, normalise
 from .mini import preview_factors
 from .network import JoVANetwork
-from .streams import first_channels, keep_clean, made_frames, made_tokens, map_streams, read_streams
+from .streams import (
+    first_channels,
+    keep_given,
+    map_streams,
+    noisy_frames,
+    noisy_tokens,
+    read_streams,
+)
 
 # Bytes that a forward pass holds at its peak, per token and channel of the network, in units of
 # the element size; measured on the mini (25) and a 512 wide network (15) by tests/comfy/compat.py.
@@ -30,7 +33,7 @@ PEAK_ELEMENTS = 28.0
 
 
 class JoVALatentFormat(comfy.latent_formats.LatentFormat):
-    """Describes the video stream to previews; normalising is the model's, it knows both streams."""
+    """The video stream for previews; the model normalises, as it has both streams."""
 
     latent_dimensions = 3
 
@@ -46,9 +49,9 @@ class JoVALatentFormat(comfy.latent_formats.LatentFormat):
             self.latent_rgb_factors = wan.latent_rgb_factors
             self.latent_rgb_factors_bias = wan.latent_rgb_factors_bias
             self.taesd_decoder_name = wan.taesd_decoder_name
-        elif (known := preview_factors(video.codec)) is not None:
-            self.latent_rgb_factors = known.factors
-            self.latent_rgb_factors_bias = known.bias
+        elif (preview := preview_factors(video.codec)) is not None:
+            self.latent_rgb_factors = preview.factors
+            self.latent_rgb_factors_bias = preview.bias
 
     def fix_empty_latent(self, latent: Tensor) -> Tensor:
         """Undo core's repeating of an empty video latent to `latent_channels`."""
@@ -56,7 +59,7 @@ class JoVALatentFormat(comfy.latent_formats.LatentFormat):
 
 
 class JoVAModelConfig(comfy.supported_models_base.BASE):
-    """What core asks of an architecture, answered from the checkpoint's own config."""
+    """Core's description of an architecture, from the checkpoint's own config."""
 
     unet_extra_config: dict[str, Any] = {}  # noqa: RUF012  core's interface
     supported_inference_dtypes = [torch.bfloat16, torch.float32]  # noqa: RUF012
@@ -69,7 +72,7 @@ class JoVAModelConfig(comfy.supported_models_base.BASE):
         super().__init__({"image_model": "jova", "config": config})
 
     def get_model(self, state_dict: Any, prefix: str = "", device: Any = None) -> "JoVAModel":  # noqa: ARG002
-        """The model that core's patcher wraps."""
+        """The model for core's patcher."""
         return JoVAModel(self, device)
 
 
@@ -96,7 +99,7 @@ class JoVAModel(comfy.model_base.BaseModel):
         return self.diffusion_model.config
 
     def process_latent_in(self, latent: Any) -> Any:
-        """Raw codec latents → as the network sees them; packed, nested or plain."""
+        """Raw codec latents → normalised latents; packed, nested or plain."""
         return self._convert(latent, normalise)
 
     def process_latent_out(self, latent: Any) -> Any:
@@ -118,52 +121,52 @@ class JoVAModel(comfy.model_base.BaseModel):
         return map_streams(latent, self.latent_shapes, convert)
 
     def extra_conds(self, **kwargs: Any) -> dict[str, Any]:
-        """Text, given picture and masks as core's condition objects."""
+        """Text, reference image and masks as core's condition objects."""
         out = super().extra_conds(**kwargs)
         shapes = kwargs["latent_shapes"]
         out["latent_shapes"] = comfy.conds.CONDConstant(shapes)
         text = kwargs.get("cross_attn")
         if text is not None:
             out["c_crossattn"] = comfy.conds.CONDRegular(text)
-        picture = kwargs.get("jova_image")
+        given = kwargs.get("jova_image")
         video = next((shape for shape in shapes if len(shape) == 5), None)
-        if picture is not None and video is not None:
-            image, mask = self._picture(picture, video)
+        if given is not None and video is not None:
+            image, mask = self._reference(given, video)
             out["jova_image"] = comfy.conds.CONDRegular(image)
             out["jova_image_mask"] = comfy.conds.CONDRegular(mask)
         mask = kwargs.get("denoise_mask")
         if mask is not None:
             masks = read_streams(mask, shapes)
             if masks.video is not None:
-                out["made_video"] = comfy.conds.CONDRegular(made_frames(masks.video))
+                out["noisy_video"] = comfy.conds.CONDRegular(noisy_frames(masks.video))
             if masks.audio is not None:
-                made = made_tokens(masks.audio, self.config.audio_patch)
-                out["made_audio"] = comfy.conds.CONDRegular(made)
+                tokens = noisy_tokens(masks.audio, self.config.audio_patch)
+                out["noisy_audio"] = comfy.conds.CONDRegular(tokens)
         return out
 
-    def _picture(self, picture: Tensor, video: torch.Size) -> tuple[Tensor, Tensor]:
-        """Normalised latent `[1, C, T, h, w]` of the first frames, 0 after them, and its mask."""
-        if tuple(picture.shape[3:]) != tuple(video[3:]) or picture.shape[2] > video[2]:
+    def _reference(self, given: Tensor, video: torch.Size) -> tuple[Tensor, Tensor]:
+        """Normalised latent `[1, C, T, h, w]` of the first frames, then zeros, and its mask."""
+        if tuple(given.shape[3:]) != tuple(video[3:]) or given.shape[2] > video[2]:
             raise JoVAError(
-                f"The reference picture has a latent of shape {tuple(picture.shape)}, the clip one "
-                f"of {tuple(video)}; give JoVA Reference Image the latent that is sampled."
+                f"Got a reference image latent of shape {tuple(given.shape)} for a video latent of "
+                f"shape {tuple(video)}; sample the latent from JoVA Reference Image."
             )
-        known = normalise(self.config, AVLatents(video=picture[:1].float())).video
-        image = known.new_zeros(1, known.shape[1], *video[2:])
-        mask = known.new_zeros(1, 1, *video[2:])
-        image[:, :, : known.shape[2]], mask[:, :, : known.shape[2]] = known, 1
+        first = normalise(self.config, AVLatents(video=given[:1].float())).video
+        image = first.new_zeros(1, first.shape[1], *video[2:])
+        mask = first.new_zeros(1, 1, *video[2:])
+        image[:, :, : first.shape[2]], mask[:, :, : first.shape[2]] = first, 1
         return image, mask
 
     def process_timestep(
         self,
         timestep: Tensor,
-        made_video: Tensor | None = None,
-        made_audio: Tensor | None = None,
+        noisy_video: Tensor | None = None,
+        noisy_audio: Tensor | None = None,
         **_: Any,
     ) -> tuple[Tensor, Tensor]:
-        """Times of video latents and audio tokens; what is given is clean, at 0."""
-        video = timestep if made_video is None else timestep[:, None] * made_video.float()
-        audio = timestep if made_audio is None else timestep[:, None] * made_audio.float()
+        """Times of video latents and audio tokens; given ones are clean, at time 0."""
+        video = timestep if noisy_video is None else timestep[:, None] * noisy_video.float()
+        audio = timestep if noisy_audio is None else timestep[:, None] * noisy_audio.float()
         return video, audio
 
     def scale_latent_inpaint(
@@ -174,23 +177,23 @@ class JoVAModel(comfy.model_base.BaseModel):
         denoise_mask: Tensor | None = None,
         **kwargs: Any,
     ) -> Tensor:
-        """What stands where nothing is made: the clean latent, or noisy beside a made region."""
+        """Given latents: clean, or noisy where another part of their frame is sampled."""
         noisy = super().scale_latent_inpaint(sigma, noise, latent_image, **kwargs)
         if denoise_mask is None:
             return noisy
         shapes = self.latent_shapes
         masks, given = read_streams(denoise_mask, shapes), read_streams(latent_image, shapes)
-        keep = partial(keep_clean, masks, given, per_token=self.config.audio_patch)
+        keep = partial(keep_given, masks, given, per_token=self.config.audio_patch)
         return map_streams(noisy, shapes, keep)
 
     def memory_required(self, input_shape: Any, cond_shapes: Any = None) -> float:
-        """As core's, counting a plain latent's channels as a packed one's are."""
+        """As core's, with the shape of a plain latent counted like that of a packed one."""
         packed = [input_shape[0], 1, torch.Size(input_shape[1:]).numel()]
         return super().memory_required(packed, cond_shapes or {})
 
 
 def model_config(model: Any) -> JoVAConfig:
-    """The config behind a MODEL socket. Raises JoVAError if another kind of model came."""
+    """The config behind a MODEL socket. Raises JoVAError for another kind of model."""
     return _jova(model).config
 
 
@@ -202,6 +205,6 @@ def model_notes(model: Any) -> dict[str, Any]:
 def _jova(model: Any) -> JoVAModel:
     if not isinstance(model.model, JoVAModel):
         raise JoVAError(
-            f"The model is a {type(model.model).__name__}, not a JoVA; connect Load JoVA Model."
+            f"Got a {type(model.model).__name__} model; expected a JoVA: connect Load JoVA Model."
         )
     return model.model

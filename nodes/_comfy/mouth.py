@@ -1,4 +1,4 @@
-"""What the mouth nodes do: mouths of an IMAGE as core's MASK, BOUNDING_BOX and IMAGE."""
+"""Mouth node: mouths of an IMAGE as core's MASK, BOUNDING_BOX and IMAGE."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,7 @@ class MouthMasks:
     report: str
 
     def outputs(self) -> tuple[Tensor, Tensor, list[list[dict[str, Any]]], Tensor, str]:
-        """What JoVA Mouth Mask puts out."""
+        """Outputs of JoVA Mouth Mask, in their order."""
         device = comfy.model_management.intermediate_device()
         return (
             self.regions.pixels.to(device),
@@ -38,7 +38,7 @@ class MouthMasks:
 def mouth_masks(
     image: Tensor, faces: int, pad: float, frames_per_latent: int, pixels_per_latent: int
 ) -> MouthMasks:
-    """Mouths of IMAGE `[F, H, W, C]`; moving the bar also stops when the user pressed cancel."""
+    """Mouths of IMAGE `[F, H, W, C]`; updating the progress bar raises after a cancel."""
     frames = bytes_of(image)
     bar = comfy.utils.ProgressBar(len(frames))
     tracks = detect_mouths(
@@ -56,15 +56,15 @@ def mouth_masks(
 
 
 def _report(summary: str, regions: MouthRegions) -> str:
-    said = [summary]
+    sentences = [summary]
     if not regions.found.any():
-        said.append("The masks are empty.")
+        sentences.append("The masks are empty.")
     if regions.left_out:
-        said.append(
-            f"The last frames ({regions.left_out}) fill no latent; the latent mask leaves them "
-            "out, as VAE Encode does."
+        sentences.append(
+            f"The last {regions.left_out} frame(s) do not fill a latent; the latent mask drops "
+            "them, as VAE Encode does."
         )
-    return "\n".join(said)
+    return "\n".join(sentences)
 
 
 def _bounding_boxes(regions: MouthRegions) -> list[list[dict[str, Any]]]:

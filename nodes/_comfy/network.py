@@ -27,7 +27,7 @@ class JoVANetwork(JoVA):
         operations: Any,
         dtype: torch.dtype | None = None,
         device: Any = None,
-        image_model: str | None = None,  # noqa: ARG002  core hands on the whole unet_config
+        image_model: str | None = None,  # noqa: ARG002  core passes its whole unet_config
     ) -> None:
         super().__init__(config, ops=operations, dtype=dtype, device=device)
         self.dtype = dtype
@@ -73,20 +73,21 @@ class JoVANetwork(JoVA):
                 [*self.double_blocks, *self.single_blocks], x[0].device, transformer_options
             ),
         )
-        made = {5: out.video, 3: out.audio}
+        velocities = {5: out.video, 3: out.audio}
         if video is not None:
-            made[5] = first_channels(torch.zeros_like(video), count, lambda _: out.video)
-        parts = [made[part.ndim] for part in x]
+            velocities[5] = first_channels(torch.zeros_like(video), count, lambda _: out.video)
+        parts = [velocities[part.ndim] for part in x]
         return parts if len(parts) > 1 else parts[0]
 
     def _split_text(self, context: Tensor | None) -> tuple[Tensor, ...]:
         specs = self.config.text
         width, tokens = specs[0].width, specs[0].max_tokens
         if context is None or tuple(context.shape[1:]) != (tokens, width):
-            came = "nothing" if context is None else f"a text encoding {list(context.shape)}"
+            shape = "" if context is None else f" of shape {list(context.shape)}"
             raise JoVAError(
-                f"The model got {came} where {specs[0].name} gives [B, {tokens}, {width}]; "
-                "encode the prompt with Load JoVA Text Encoder."
+                f"Got {'no ' if context is None else 'a '}text encoding{shape}; expected [B, "
+                f"{tokens}, {width}] of {specs[0].name}: encode the prompt with Load JoVA Text "
+                "Encoder."
             )
         return (context,)
 
@@ -98,7 +99,7 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, *, options: dict[str, Any]) -> Tens
 
 
 class _Runner:
-    """Runs a block with core's prefetching and with what nodes put in its place."""
+    """Runs a block with core's prefetching and block replacements."""
 
     def __init__(
         self, blocks: list[torch.nn.Module], device: torch.device, options: dict[str, Any]
@@ -122,7 +123,7 @@ class _Runner:
         self.options["block_type"], self.options["block_index"] = place[0], place[1]
 
         def original(arguments: dict[str, Any]) -> dict[str, Any]:
-            # A block writes into its input, which a node that replaces blocks may want to keep.
+            # A block overwrites its input; a replacing node may need it again.
             return {"img": block(arguments["img"].clone(), joint, attend)}
 
         if place in self.replace:

@@ -1,4 +1,4 @@
-"""What the prompt nodes do: text → CONDITIONING, and a picture as its first frame."""
+"""Prompt nodes: text → CONDITIONING, and a reference image as first frame."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,24 +9,24 @@ from torch import Tensor
 from ...jova_core.media import fit_image
 from ...jova_core.prompt import Prompt
 from ...jova_core.vocabulary import describe_length, describe_unknown
-from .latent import both_streams, give, noise_masks
+from .latent import both_streams, noise_masks, with_streams
 from .media import bytes_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedPrompt:
-    """A prompt as CONDITIONING, as tagged text, and as the node shows it: with remarks."""
+    """A prompt as CONDITIONING, as tagged text, and as the node's preview: with remarks."""
 
     positive: Any
     negative: Any
     text: str
-    shown: str
+    preview: str
 
 
 def encode_prompt(clip: Any, seconds: float | None, **parts: str) -> EncodedPrompt:
-    """The parts of a prompt, as core's CLIPTextEncode encodes the tagged text, and its negative.
+    """The three parts as tagged text, encoded like core's CLIPTextEncode, and the negative.
 
-    Remarks name unknown words, and more words than `seconds` hold.
+    Remarks name unknown words and say if the transcript takes longer than `seconds`.
     """
     prompt = Prompt(**parts)
     encoder = getattr(clip.tokenizer, "encoder", None)
@@ -40,29 +40,29 @@ def encode_prompt(clip: Any, seconds: float | None, **parts: str) -> EncodedProm
         clip.encode_from_tokens_scheduled(clip.tokenize(each))
         for each in (text, Prompt().tagged(form))
     )
-    shown = "\n\n".join([text, *filter(None, remarks)])
-    return EncodedPrompt(positive=positive, negative=negative, text=text, shown=shown)
+    preview = "\n\n".join([text, *filter(None, remarks)])
+    return EncodedPrompt(positive=positive, negative=negative, text=text, preview=preview)
 
 
-def add_picture(conditioning: Any, known: Tensor) -> Any:
-    """CONDITIONING that carries the raw latent `[1, C, n, h, w]` of the first frames."""
-    return node_helpers.conditioning_set_values(conditioning, {"jova_image": known})
+def add_image(conditioning: Any, image_latent: Tensor) -> Any:
+    """CONDITIONING with the raw latent `[1, C, n, h, w]` of the first frames."""
+    return node_helpers.conditioning_set_values(conditioning, {"jova_image": image_latent})
 
 
 def give_first_frame(
     latent: dict[str, Any], vae: Any, image: Tensor
 ) -> tuple[dict[str, Any], Tensor]:
-    """The LATENT with its first frame given, and the raw latent `[1, C, 1, h, w]` of the picture.
+    """The LATENT with its first frame given, and the raw latent `[1, C, 1, h, w]` of the image.
 
-    The picture (the first of a batch) is cropped and scaled to the clip's size.
+    The image (the first of a batch) is cropped and scaled to the clip's size.
     """
     video, audio = both_streams(latent)
     ratio = vae.spacial_compression_encode()
     size = (video.shape[3] * ratio, video.shape[4] * ratio)
     fitted = fit_image(bytes_of(image[:1])[0], *size)
-    known = vae.encode(fitted[None].float() / 255).to(video)
+    encoded = vae.encode(fitted[None].float() / 255).to(video)
     video = video.clone()
-    video[:, :, :1] = known
+    video[:, :, :1] = encoded
     masks = noise_masks(latent, video, audio)
     masks.video[:, :, 0] = 0
-    return give(latent, video, audio, masks), known
+    return with_streams(latent, video, audio, masks), encoded

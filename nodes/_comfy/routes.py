@@ -1,4 +1,4 @@
-"""What the page may ask the server: the rates of a checkpoint, for the length planner."""
+"""The server's route for the length planner: the rates of a checkpoint."""
 
 from aiohttp import web
 
@@ -9,7 +9,7 @@ from .mini import bundled_checkpoint
 
 
 def add_routes() -> None:
-    """Register the route on ComfyUI's server; without a server (in scripts) nothing happens."""
+    """Register the route on ComfyUI's server; a no-op without a server (in scripts)."""
     from server import PromptServer
 
     server = getattr(PromptServer, "instance", None)
@@ -24,12 +24,12 @@ async def _rates(request: web.Request) -> web.Response:
         config, _ = describe_file(path or bundled_checkpoint(), preset)
     except (JoVAError, FileNotFoundError) as error:
         return web.json_response({"error": str(error)}, status=400)
-    line = Timeline.of(config)
+    timeline = Timeline.of(config)
     rates = {
-        "fps": str(line.fps),
-        "sample_rate": line.sample_rate,
-        "audio_rate": str(line.audio_rate),
-        "temporal_ratio": line.temporal_ratio,
-        "max_seconds": line.max_seconds,
+        "fps": str(timeline.fps),
+        "sample_rate": timeline.sample_rate,
+        "audio_rate": str(timeline.audio_rate),
+        "temporal_ratio": timeline.temporal_ratio,
+        "max_seconds": timeline.max_seconds,
     }
     return web.json_response(rates)

@@ -20,13 +20,13 @@ from .model import model_config
 from .streams import read_streams
 
 _PREVIEW_SIDE = 256  # px
-_PREVIEW_PAUSE = 1.0  # s between previews, so that they cost little beside quick steps
+_PREVIEW_PAUSE = 1.0  # s between previews, which would slow down quick steps
 _PREVIEW_FRAME = 250  # ms, a latent frame at the mini's rates
 
 
 @dataclass(frozen=True, kw_only=True)
 class SamplerChoice:
-    """What core's KSampler is told; shift 0 is the checkpoint's."""
+    """Settings of core's KSampler; shift 0 is the checkpoint's."""
 
     seed: int
     steps: int
@@ -94,16 +94,16 @@ def guide_streams(cfg_video: float, cfg_audio: float) -> Callable[[dict[str, Any
     return guide
 
 
-class Film(Image.Image):
-    """An animated PNG that core's preview messages take for a picture.
+class AnimatedPreview(Image.Image):
+    """An animated PNG in the place of the still image in core's preview messages.
 
-    It is encoded here, in the sampler's thread: core saves pictures in the server's event loop,
-    which would answer nobody meanwhile.
+    Encoded here, in the sampler's thread: core saves images in the server's event loop and would
+    block it.
     """
 
-    def __init__(self, pictures: list[Image.Image], milliseconds: int) -> None:
+    def __init__(self, frames: list[Image.Image], milliseconds: int) -> None:
         super().__init__()
-        first, *rest = pictures
+        first, *rest = frames
         buffer = BytesIO()
         first.save(
             buffer,
@@ -117,35 +117,35 @@ class Film(Image.Image):
         self.encoded = buffer.getvalue()
 
     def save(self, target: Any, *_: Any, **__: Any) -> None:
-        """Write what was encoded; players loop it."""
+        """Write the encoded PNG, which loops."""
         target.write(self.encoded)
 
 
 def progress(model: Any, steps: int) -> Callable[[int, Any, Any, int], None]:
-    """Callback for core's samplers: the bar, and the clip as it stands as a moving preview.
+    """Callback for core's samplers: progress bar and moving preview.
 
-    Moving the bar also stops the sampler when the user pressed cancel.
+    Updating the bar raises after a cancel, which stops the sampler.
     """
     bar = comfy.utils.ProgressBar(steps)
     config = model_config(model)
     name = config.video.codec if preview_factors(config.video.codec) else None
 
-    shown = time.monotonic() - _PREVIEW_PAUSE
+    last_preview = time.monotonic() - _PREVIEW_PAUSE
 
     def show(step: int, x0: Any, _x: Any, total: int) -> None:
-        nonlocal shown
-        film, video = None, read_streams(x0, [x0.shape]).video
-        due = time.monotonic() - shown >= _PREVIEW_PAUSE or step + 1 == total
+        nonlocal last_preview
+        preview, video = None, read_streams(x0, [x0.shape]).video
+        due = time.monotonic() - last_preview >= _PREVIEW_PAUSE or step + 1 == total
         if due and name is not None and video is not None:
-            film, shown = _film(video[0], name), time.monotonic()
-        bar.update_absolute(step + 1, total, film)
+            preview, last_preview = _preview(video[0], name), time.monotonic()
+        bar.update_absolute(step + 1, total, preview)
 
     return show
 
 
-def _film(video: Tensor, name: str) -> tuple[str, Film, None]:
-    pictures = [Image.fromarray(f.numpy()) for f in preview_frames(video.float().cpu(), name)]
-    factor = max(1, _PREVIEW_SIDE // max(pictures[0].size))
-    size = tuple(side * factor for side in pictures[0].size)
-    grown = [picture.resize(size, Image.Resampling.BICUBIC) for picture in pictures]
-    return "PNG", Film(grown, _PREVIEW_FRAME), None
+def _preview(video: Tensor, name: str) -> tuple[str, AnimatedPreview, None]:
+    frames = [Image.fromarray(f.numpy()) for f in preview_frames(video.float().cpu(), name)]
+    factor = max(1, _PREVIEW_SIDE // max(frames[0].size))
+    size = tuple(side * factor for side in frames[0].size)
+    enlarged = [frame.resize(size, Image.Resampling.BICUBIC) for frame in frames]
+    return "PNG", AnimatedPreview(enlarged, _PREVIEW_FRAME), None

@@ -13,7 +13,7 @@ from ...jova_core.latents import AVLatents
 
 
 def read_streams(latent: Any, shapes: list[torch.Size] | None = None) -> AVLatents:
-    """Video (5-D) and audio (3-D) of a latent; `shapes` are those of a packed one's streams.
+    """Video (5-D) and audio (3-D) of a latent; `shapes` unpack a packed one.
 
     Raises JoVAError for anything but one video, one audio, or both.
     """
@@ -25,7 +25,7 @@ def read_streams(latent: Any, shapes: list[torch.Size] | None = None) -> AVLaten
     audios = [part for part in parts if part.ndim == 3]
     if len(videos) > 1 or len(audios) > 1 or len(videos) + len(audios) != len(parts):
         raise JoVAError(
-            f"A latent of shapes {[tuple(part.shape) for part in parts]} came; JoVA needs a video "
+            f"Got a latent of shapes {[tuple(part.shape) for part in parts]}; expected a video "
             "latent [B, C, T, H, W], an audio latent [B, C, L], or both: start from Empty JoVA "
             "Latent."
         )
@@ -41,7 +41,7 @@ def nested(latents: AVLatents) -> Any:
 def map_streams(
     latent: Any, shapes: list[torch.Size] | None, fn: Callable[[AVLatents], AVLatents]
 ) -> Any:
-    """`fn` of the streams, in the form in which `latent` came."""
+    """`fn` of the streams, in the form of `latent`."""
     out = fn(read_streams(latent, shapes))
     packed = not latent.is_nested and shapes is not None and len(shapes) > 1
     if not packed:
@@ -54,30 +54,30 @@ def first_channels(part: Tensor, count: int, fn: Callable[[Tensor], Tensor]) -> 
     return torch.cat((fn(part[:, :count]), part[:, count:]), dim=1)
 
 
-def made_frames(mask: Tensor) -> Tensor:
-    """`[B, T]`: 1 where any cell of a latent frame is made, by a mask `[B, C, T, H, W]` (0 given).
+def noisy_frames(mask: Tensor) -> Tensor:
+    """`[B, T]`: 1 for each latent frame that is sampled, by a mask `[B, C, T, H, W]` (0: given).
 
-    A frame of which a region is made has the time of what is made in it.
+    A frame with one sampled cell counts as sampled and has the sampler's time.
     """
     return (mask.amax(dim=(1, 3, 4)) > 0).to(mask.dtype)
 
 
-def made_tokens(mask: Tensor, per_token: int) -> Tensor:
-    """`[B, L / per_token]`: 1 where any latent of an audio token is made, by a mask `[B, C, L]`."""
+def noisy_tokens(mask: Tensor, per_token: int) -> Tensor:
+    """`[B, L / per_token]`: 1 for each audio token with a sampled latent; mask `[B, C, L]`."""
     rows = (mask.amax(dim=1) > 0).to(mask.dtype)
     rows = torch.nn.functional.pad(rows, (0, -rows.shape[1] % per_token))
     return rows.unflatten(1, (-1, per_token)).amax(dim=2)
 
 
-def keep_clean(
-    masks: AVLatents, known: AVLatents, noisy: AVLatents, *, per_token: int
+def keep_given(
+    masks: AVLatents, given: AVLatents, noisy: AVLatents, *, per_token: int
 ) -> AVLatents:
-    """`known` in frames and audio tokens of which nothing is made, elsewhere `noisy`."""
+    """`given` in the frames and audio tokens that are not sampled, elsewhere `noisy`."""
     video, audio = noisy.video, noisy.audio
     if video is not None:
-        made = made_frames(masks.video)[:, None, :, None, None]
-        video = torch.where(made > 0, video, known.video)
+        sampled = noisy_frames(masks.video)[:, None, :, None, None]
+        video = torch.where(sampled > 0, video, given.video)
     if audio is not None:
-        made = made_tokens(masks.audio, per_token).repeat_interleave(per_token, dim=1)
-        audio = torch.where(made[:, None, : audio.shape[2]] > 0, audio, known.audio)
+        sampled = noisy_tokens(masks.audio, per_token).repeat_interleave(per_token, dim=1)
+        audio = torch.where(sampled[:, None, : audio.shape[2]] > 0, audio, given.audio)
     return AVLatents(video=video, audio=audio)

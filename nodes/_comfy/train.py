@@ -1,4 +1,4 @@
-"""What the training nodes do: clips of the input folder → an encoded data set → a LoRA."""
+"""Training nodes: clips of the input folder → an encoded data set → a LoRA."""
 
 import os
 import time
@@ -37,15 +37,15 @@ from .model import model_config, model_notes
 
 SAMPLES = "sample clips (bundled)"
 _DATASETS, _RUNS = "jova_datasets", "jova_training"  # in ComfyUI's output folder
-_PAUSE = 2.0  # s between two pictures of the loss
+_PAUSE = 2.0  # s between two plots of the loss
 _STRIP = 6  # frames of the latest preview clip below the curve
 
 
 def clip_sources() -> list[str]:
-    """What can be encoded: the pack's samples, folders with videos and lists in `input`."""
+    """Options of `source`: the bundled samples, then folders of videos and lists in `input`."""
     root = Path(folder_paths.get_input_directory())
-    found = [p for p in sorted(root.iterdir()) if _holds_clips(p)] if root.is_dir() else []
-    return [SAMPLES, *(path.name for path in found)]
+    paths = [p for p in sorted(root.iterdir()) if _holds_clips(p)] if root.is_dir() else []
+    return [SAMPLES, *(path.name for path in paths)]
 
 
 def _holds_clips(path: Path) -> bool:
@@ -55,7 +55,7 @@ def _holds_clips(path: Path) -> bool:
 
 
 def source_entries(source: str) -> list[Entry]:
-    """The clips of a source. Raises JoVAError where it names none."""
+    """The clips of a source. Raises JoVAError for a source without clips."""
     if source == SAMPLES:
         return _sample_entries()
     return read_manifest(_inside(folder_paths.get_input_directory(), source, "source"))
@@ -67,9 +67,9 @@ def source_state(source: str) -> str:
 
 
 def _sample_entries() -> list[Entry]:
-    """The bundled characters as files, always the same ones to the encoder.
+    """The bundled characters as files with a fixed time stamp, so that they stay encoded.
 
-    Their mouths are known, so that they need no face model.
+    Their mouths are known: no face model is needed.
     """
     folder = Path(folder_paths.get_temp_directory()) / "jova_sample_clips"
     folder.mkdir(parents=True, exist_ok=True)
@@ -79,9 +79,9 @@ def _sample_entries() -> list[Entry]:
         if not mouth.exists():
             rates = {"fps": sample.fps, "sample_rate": sample.sample_rate}
             write_clip(video, sample.frames, sample.audio, **rates)
-            picture = Image.new("L", (sample.frames.shape[2], sample.frames.shape[1]))
-            picture.paste(255, sample.mouth)
-            picture.save(mouth)
+            mask = Image.new("L", (sample.frames.shape[2], sample.frames.shape[1]))
+            mask.paste(255, sample.mouth)
+            mask.save(mouth)
         for path in (video, mouth):
             os.utime(path, (0, 0))
         entries.append(Entry(video=video, mouth=mouth, **vars(sample.prompt)))
@@ -92,13 +92,13 @@ def _inside(base: str, name: str, what: str) -> Path:
     root = Path(base).resolve()
     path = (root / name.strip()).resolve()
     if not name.strip() or path == root or not path.is_relative_to(root):
-        raise JoVAError(f"The {what} {name!r} does not lie in {root}; give a plain name.")
+        raise JoVAError(f"The {what} {name!r} is outside {root}; give a plain name.")
     return path
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedSet:
-    """What JoVA Encode Dataset made."""
+    """An encoded data set and its report."""
 
     folder: Path
     report: str
@@ -107,7 +107,7 @@ class EncodedSet:
 def encode_dataset(
     model: Any, source: str, name: str, codecs: str, rules: dict[str, float]
 ) -> EncodedSet:
-    """Encode a source into the output folder; moving the bar also stops when cancelled."""
+    """Encode a source into the output folder; updating the progress bar raises after a cancel."""
     mouths = MouthRules(min_share=rules.pop("min_face_share"))
     clips = FileSource(source_entries(source), EncodeRules(**rules))
     folder = _inside(_output(_DATASETS), name, "data set name")
@@ -122,9 +122,9 @@ def encode_dataset(
         model_path=face_model(),
         progress=bar.update_absolute,
     )
-    lines = [f"{sum(o.clip is not None for o in outcomes)} of {len(outcomes)} clips are encoded."]
+    lines = [f"Encoded {sum(o.clip is not None for o in outcomes)} of {len(outcomes)} clips."]
     for outcome in outcomes:
-        remark = f"left out, {outcome.reason}" if outcome.reason else "; ".join(outcome.notes)
+        remark = f"skipped, {outcome.reason}" if outcome.reason else "; ".join(outcome.notes)
         if remark:
             lines.append(f"{Path(outcome.source).name}: {remark}")
     return EncodedSet(folder=folder, report="\n".join(lines))
@@ -136,7 +136,7 @@ def _output(kind: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainChoice:
-    """What JoVA Train LoRA is told."""
+    """Settings of JoVA Train LoRA."""
 
     name: str
     steps: int
@@ -165,9 +165,9 @@ class TrainedLoRA:
 
 
 def train_lora(model: Any, dataset: str, choice: TrainChoice) -> TrainedLoRA:
-    """Train, or go on with the run of that name; cancelled, it keeps its state and stops.
+    """Train, or continue the run of that name; a cancel keeps its state.
 
-    Raises JoVAError for a model that is not as its file holds it, and for what `train` refuses.
+    Raises JoVAError for a patched model and for settings that `train` refuses.
     """
     checkpoint = _unchanged_file(model)
     out = _inside(_output(_RUNS), choice.name, "run name")
@@ -199,16 +199,16 @@ def train_lora(model: Any, dataset: str, choice: TrainChoice) -> TrainedLoRA:
         losses=[line["loss"] for line in lines],
         steps=lines[-1]["step"],
         curve=to_image(plot_losses(lines)[None]),
-        report=f"{lines[-1]['step']} steps in {out}. A run of the same name goes on from there.",
+        report=f"Trained {lines[-1]['step']} steps in {out}. Run again to continue.",
     )
 
 
 def _unchanged_file(model: Any) -> Path:
-    model_config(model)  # says what came where it is no JoVA
+    model_config(model)  # raises for a model that is not a JoVA
     if model.patches:
         raise JoVAError(
-            f"The model carries changes of other nodes ({len(model.patches)} weights, perhaps a "
-            "LoRA), which training would leave out; connect Load JoVA Model directly."
+            f"Got a model with {len(model.patches)} patched weights (a LoRA?), which training "
+            "would ignore; connect Load JoVA Model directly."
         )
     _, (path, *_) = model.cached_patcher_init
     return path
@@ -243,24 +243,25 @@ def _lora(choice: TrainChoice) -> LoRAConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class _Preview:
-    """What the clips show that are made while training."""
+    """Prompt and length of the preview clips."""
 
     prompt: Prompt
     frames: int
 
 
 def _preview(dataset: str, choice: TrainChoice) -> _Preview:
-    """The chosen prompt, or that of the first clip, in the length of the shortest."""
+    """The chosen prompt, else that of the shortest clip; in the length of the shortest clip."""
     clips = [o.clip for o in read_outcomes(Path(dataset)).values() if o.clip is not None]
     if not clips:
         raise JoVAError(f"{dataset} holds no encoded clips; run JoVA Encode Dataset again.")
-    first = min(clips, key=lambda clip: clip.frames)
+    shortest = min(clips, key=lambda clip: clip.frames)
     text = choice.preview_prompt.strip()
-    return _Preview(prompt=parse_prompt(text) if text else first.prompt, frames=first.frames)
+    prompt = parse_prompt(text) if text else shortest.prompt
+    return _Preview(prompt=prompt, frames=shortest.frames)
 
 
 class _Monitor:
-    """Shows the curve and, now and then, a clip; sees when the user pressed cancel."""
+    """Callback of the training: shows the losses and preview clips, and notices a cancel."""
 
     def __init__(
         self, out: Path, preview: _Preview, choice: TrainChoice, model: Any, encoders: Any
@@ -268,22 +269,22 @@ class _Monitor:
         self.out, self.preview, self.choice = out, preview, choice
         self.encoders = encoders
         codecs = codecs_of(None)
-        # A model with other codecs is trained without clips to look at.
+        # Without the right codecs there are no preview clips.
         self.codecs = codecs if codecs.stats.match(model_config(model)) else None
         self.bar = comfy.utils.ProgressBar(choice.steps)
-        self.shown, self.frames, self.cancelled = 0.0, None, False
+        self.last_plot, self.frames, self.cancelled = 0.0, None, False
 
     def __call__(self, progress: TrainProgress) -> bool:
         last = progress.step == progress.steps
         every = self.choice.preview_every
-        shows = every > 0 and self.codecs is not None
-        fresh = shows and (progress.step % every == 0 or last)
-        if fresh:
+        enabled = every > 0 and self.codecs is not None
+        new_clip = enabled and (progress.step % every == 0 or last)
+        if new_clip:
             self.frames = self._clip(progress)
-        due = fresh or last or time.monotonic() - self.shown >= _PAUSE
-        picture = ("PNG", self._picture(), None) if due else None
+        due = new_clip or last or time.monotonic() - self.last_plot >= _PAUSE
+        image = ("PNG", self._image(), None) if due else None
         try:
-            self.bar.update_absolute(progress.step, progress.steps, picture)
+            self.bar.update_absolute(progress.step, progress.steps, image)
         except comfy.model_management.InterruptProcessingException:
             self.cancelled = True
         return self.cancelled
@@ -293,8 +294,8 @@ class _Monitor:
         with pipeline_of(progress, self.codecs, self.encoders) as pipeline:
             return generate(pipeline, self.preview.prompt, self.preview.frames, settings).frames
 
-    def _picture(self) -> Image.Image:
-        self.shown = time.monotonic()
+    def _image(self) -> Image.Image:
+        self.last_plot = time.monotonic()
         curve = Image.fromarray(plot_losses(read_log(self.out / LOG)).numpy())
         if self.frames is None:
             return curve
@@ -303,7 +304,7 @@ class _Monitor:
         height = width * self.frames.shape[1] // self.frames.shape[2]
         sheet = Image.new("RGB", (curve.width, curve.height + height), "white")
         sheet.paste(curve)
-        for place, frame in enumerate(self.frames[picks]):
+        for column, frame in enumerate(self.frames[picks]):
             small = Image.fromarray(frame.numpy()).resize((width, height), Image.Resampling.BICUBIC)
-            sheet.paste(small, (place * width, curve.height))
+            sheet.paste(small, (column * width, curve.height))
         return sheet

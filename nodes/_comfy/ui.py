@@ -1,4 +1,4 @@
-"""What the page shows in a node after a run."""
+"""Previews in a node after a run."""
 
 from typing import Any
 
@@ -9,25 +9,25 @@ from .media import SavedClip
 
 
 class SavedClipUI:
-    """What the page plays in a node, and the sentences it shows below."""
+    """The clip to play in a node, with notes below."""
 
     def __init__(self, saved: SavedClip) -> None:
         self.saved = saved
 
     def as_dict(self) -> dict[str, Any]:
-        """Core's form of a node's output for the page."""
+        """Core's form of a preview."""
         name, folder, kind = self.saved.preview
-        shown = ui.PreviewVideo([ui.SavedResult(name, folder, io.FolderType(kind))]).as_dict()
-        sentences = "\n".join([self.saved.clip.path.name, *self.saved.clip.notes])
-        return {**shown, "text": (sentences,)}
+        preview = ui.PreviewVideo([ui.SavedResult(name, folder, io.FolderType(kind))]).as_dict()
+        text = "\n".join([self.saved.clip.path.name, *self.saved.clip.notes])
+        return {**preview, "text": (text,)}
 
 
 class ReportUI:
-    """The table and the plot in the node."""
+    """A table with a plot."""
 
     def __init__(self, table: str, plot: Tensor, cls: Any) -> None:
         self.table, self.plot = table, ui.PreviewImage(plot, cls=cls)
 
     def as_dict(self) -> dict[str, Any]:
-        """Core's form of a node's output for the page."""
+        """Core's form of a preview."""
         return {**self.plot.as_dict(), "text": (self.table,)}

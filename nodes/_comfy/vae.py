@@ -1,4 +1,4 @@
-"""A codec of ours as a VAE socket: the members that core's VAE nodes use, and no more."""
+"""Our codecs as VAE: the members that core's VAE nodes use, no more."""
 
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,7 @@ from ...jova_core.errors import JoVAError
 
 
 class CodecVAE:
-    """A codec that core manages: weights in a patcher, moved to the device before use."""
+    """A codec managed by core: its weights are in a patcher and move to the device before use."""
 
     latent_dim: int
     latent_channels: int
@@ -26,7 +26,7 @@ class CodecVAE:
         self.device = management.vae_device()
         self.output_device = management.intermediate_device()
         self.vae_dtype = torch.float32
-        # Small and made of plain torch layers: whole on the device or not at all.
+        # Small and of plain torch layers: whole on the device or not at all.
         self.patcher = comfy.model_patcher.ModelPatcher(
             codec, load_device=self.device, offload_device=management.vae_offload_device()
         )
@@ -39,7 +39,7 @@ class CodecVAE:
         return self.patcher.model_size()
 
     def _ready(self, elements: int) -> None:
-        """Have the weights on the device and room for about `elements` activations."""
+        """Load the weights, with memory for about `elements` activations."""
         comfy.model_management.load_models_gpu([self.patcher], memory_required=elements * 4)
 
     def _in(self, x: Tensor) -> Tensor:
@@ -54,46 +54,46 @@ class VideoVAE(CodecVAE):
     """IMAGE `[F, H, W, 3]` or `[B, F, H, W, 3]` in 0 … 1 ↔ raw latents `[B, 16, T, H/8, W/8]`."""
 
     latent_dim = 3
-    # Elements that the decoder's widest layer holds for one latent cell of the picture.
+    # Elements of the decoder's widest layer for one latent cell of a frame.
     _WORK = 64 * 256
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """Frames beyond 4n + 1 and rows and columns beyond multiples of 8 are left out."""
+        """Drops frames beyond 4n + 1, and rows and columns beyond multiples of 8."""
         video = pixels[None] if pixels.ndim == 4 else pixels
         frames = (video.shape[1] - 1) // 4 * 4 + 1
         height, width = (side // 8 * 8 for side in video.shape[2:4])
         if frames < 1 or not height or not width:
             raise JoVAError(
-                f"Pictures of shape {list(pixels.shape)} came; give at least one of 8 x 8 px."
+                f"Got images of shape {list(pixels.shape)}; expected at least one of 8 x 8 px."
             )
         video = self._in(video[:, :frames, :height, :width, :3]).movedim(-1, 1)
         self._ready(video.numel() * 64)
         return self._out(self.first_stage_model.encode(video * 2 - 1))
 
     def decode(self, latent: Tensor, **_: Any) -> Tensor:
-        """`[B, F, H, W, 3]`; channels beyond the codec's are left out."""
+        """`[B, F, H, W, 3]`; ignores channels beyond the codec's."""
         latent = self._checked(latent)
         self._ready(latent[0, 0].numel() * self._WORK)
         clips = [self._pixels(self.first_stage_model.decode(clip[None])) for clip in latent]
         return torch.cat(clips)
 
     def decode_tiled(self, latent: Tensor, tile_t: int | None = None, **_: Any) -> Tensor:
-        """As `decode`, `tile_t` latent frames at a time and equal to it: the codec is causal."""
+        """As `decode`, in chunks of `tile_t` latent frames; equal to it, as the codec is causal."""
         latent = self._checked(latent)
         step = max(1, tile_t or 4)
         self._ready(latent[0, 0, :step].numel() * self._WORK)
-        pieces = self.first_stage_model.decode_stream(latent.split(step, 2))
-        return torch.cat([self._pixels(piece) for piece in pieces], dim=1)
+        chunks = self.first_stage_model.decode_stream(latent.split(step, 2))
+        return torch.cat([self._pixels(chunk) for chunk in chunks], dim=1)
 
     def encode_tiled(self, pixels: Tensor, **_: Any) -> Tensor:
-        """As `encode`: pictures of the mini's size need no tiles."""
+        """As `encode`: videos of the mini's size need no tiles."""
         return self.encode(pixels)
 
     def _checked(self, latent: Tensor) -> Tensor:
         if latent.ndim != 5 or latent.shape[1] < self.latent_channels:
             raise JoVAError(
                 f"Got a latent of shape {tuple(latent.shape)}; {self.first_stage_model.name} "
-                f"decodes [B, {self.latent_channels}, T, H/8, W/8]: give it the video stream of a "
+                f"expects [B, {self.latent_channels}, T, H/8, W/8]: connect the video stream of a "
                 "JoVA latent."
             )
         return self._in(latent[:, : self.latent_channels])
@@ -102,20 +102,20 @@ class VideoVAE(CodecVAE):
         return self._out((video / 2 + 0.5).clamp(0, 1).movedim(1, -1))
 
     def spacial_compression_decode(self) -> int:
-        """Pixels a latent cell stands for, along each side."""
+        """Pixels per latent cell, along each side."""
         return 8
 
     def spacial_compression_encode(self) -> int:
-        """Pixels a latent cell stands for, along each side."""
+        """Pixels per latent cell, along each side."""
         return 8
 
     def temporal_compression_decode(self) -> int:
-        """Frames a latent stands for."""
+        """Frames per latent."""
         return 4
 
 
 class AudioVAE(CodecVAE):
-    """Sound `[B, N, C]` in -1 … 1 at the codec's rate ↔ raw latents `[B, 20, L]`."""
+    """Samples `[B, N, C]` in -1 … 1 at the codec's rate ↔ raw latents `[B, 20, L]`."""
 
     latent_dim = 1
 
@@ -125,9 +125,11 @@ class AudioVAE(CodecVAE):
         return self.first_stage_model.config.sample_rate
 
     def encode(self, wave: Tensor) -> Tensor:
-        """Channels are averaged; the last latent is filled up with silence."""
+        """Averages channels and pads the last latent with silence."""
         if wave.ndim != 3 or not wave.shape[1]:
-            raise JoVAError(f"A sound of shape {list(wave.shape)} came; it holds no samples.")
+            raise JoVAError(
+                f"Got audio of shape {list(wave.shape)}; expected [B, N, C] with samples."
+            )
         self._ready(wave.numel() * 64)
         return self._out(self.first_stage_model.encode(self._in(wave).mean(dim=2)))
 
@@ -136,7 +138,7 @@ class AudioVAE(CodecVAE):
         if latent.ndim != 3 or latent.shape[1] != self.latent_channels:
             raise JoVAError(
                 f"Got a latent of shape {tuple(latent.shape)}; {self.first_stage_model.name} "
-                f"decodes [B, {self.latent_channels}, L]: give it the audio stream of a JoVA "
+                f"expects [B, {self.latent_channels}, L]: connect the audio stream of a JoVA "
                 "latent."
             )
         self._ready(latent.numel() * 4096)
@@ -148,7 +150,7 @@ class AudioVAE(CodecVAE):
         tile_x: int | None = None,
         **_: Any,
     ) -> Tensor:
-        """As `decode`, in pieces of `tile_x` latents that join without a seam."""
-        pieces = self.first_stage_model.decode_stream(self._in(latent), chunk=tile_x or 64)
+        """As `decode`, in seamless chunks of `tile_x` latents."""
+        chunks = self.first_stage_model.decode_stream(self._in(latent), chunk=tile_x or 64)
         self._ready(latent[..., : tile_x or 64].numel() * 4096)
-        return self._out(torch.cat(list(pieces), dim=1))[..., None]
+        return self._out(torch.cat(list(chunks), dim=1))[..., None]

@@ -1,4 +1,4 @@
-"""What the video nodes do: decode, report on sync, give samples."""
+"""Video nodes: decoding, the sync report, sample media."""
 
 from fractions import Fraction
 from typing import Any
@@ -22,12 +22,12 @@ __all__ = ["decode", "sample_media", "sample_names", "sync_report"]
 def decode(
     model: Any, latent: dict[str, Any], video_vae: Any, audio_vae: Any
 ) -> tuple[Tensor | None, dict[str, Any] | None, float]:
-    """IMAGE `[B·F, H, W, 3]`, AUDIO `[B, 1, N]` of exactly that length, frames a second.
+    """IMAGE `[B·F, H, W, 3]`, AUDIO `[B, 1, N]` of exactly that length, frame rate.
 
     Raises JoVAError for NaN, for streams of different lengths and for codecs of another model.
     """
     config, streams = model_config(model), read_streams(latent["samples"])
-    line = Timeline.of(config)
+    timeline = Timeline.of(config)
     frames = check_lengths(config, streams)
     check_finite(streams)
     images = audio = None
@@ -38,24 +38,24 @@ def decode(
         check_codec(config, audio_vae, "audio")
         wave = audio_vae.decode(streams.audio).movedim(-1, 1)
         rate = getattr(audio_vae, "audio_sample_rate_output", audio_vae.audio_sample_rate)
-        samples = round(line.seconds(frames) * rate)
+        samples = round(timeline.seconds(frames) * rate)
         audio = to_audio(wave[..., :samples].clamp(-1, 1), rate)
-    return images, audio, float(line.fps)
+    return images, audio, float(timeline.fps)
 
 
 def sample_media(name: str) -> tuple[Tensor, Tensor, dict[str, Any], float]:
-    """Portrait, film, voice and frame rate of a bundled character."""
-    found = load_sample(name)
-    film = to_image(found.frames)
-    return film[:1], film, to_audio(found.audio, found.sample_rate), float(found.fps)
+    """Portrait, video, voice and frame rate of a bundled character."""
+    sample = load_sample(name)
+    video = to_image(sample.frames)
+    return video[:1], video, to_audio(sample.audio, sample.sample_rate), float(sample.fps)
 
 
 def sync_report(images: Tensor, audio: Any, fps: float) -> tuple[str, float, Tensor]:
     """Table, offset in ms (0 where unknown) and plot of a clip."""
     wave, rate = mono(audio)
     rational = Fraction(fps).limit_denominator(1001)
-    found = measure_sync(bytes_of(images), wave, rate, rational, model_path=face_model())
+    report = measure_sync(bytes_of(images), wave, rate, rational, model_path=face_model())
     plot = plot_sync(
-        found.lips, found.envelope, fps=found.fps, offset_frames=found.sync.offset_frames
+        report.lips, report.envelope, fps=report.fps, offset_frames=report.sync.offset_frames
     )
-    return sync_table(found), float(found.offset_ms or 0.0), to_image(plot[None])
+    return sync_table(report), float(report.offset_ms or 0.0), to_image(plot[None])

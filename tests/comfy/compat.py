@@ -1,4 +1,4 @@
-"""What of ComfyUI works on a JoVA: each check runs stock nodes on our MODEL, LATENT, CLIP or VAE.
+"""ComfyUI's nodes with JoVA models: each check runs stock nodes on our MODEL, LATENT, CLIP or VAE.
 
     python compat.py COMFYUI PACK RESULTS.json [NAME …]
 
@@ -36,7 +36,7 @@ def check(title):
 
 
 class World:
-    """The loaded graph and what most checks start from."""
+    """The loaded graph and the common inputs of the checks."""
 
     def __init__(self, graph, pack):
         self.run, self.pack = graph, pack
@@ -54,7 +54,7 @@ class World:
         return self.run("JoVALoadCodecs", codecs=BUNDLED)
 
     @cache  # noqa: B019
-    def told(self):
+    def conditioning(self):
         return self.run(
             "JoVAPrompt",
             clip=self.clip(),
@@ -68,7 +68,7 @@ class World:
         return self.run("JoVAEmptyLatent", model=self.model(), **sizes)[0]
 
     def ksampler(self, model=None, latent=None, **changes):
-        positive, negative = self.told()
+        positive, negative = self.conditioning()
         settings = {
             "model": model or self.model(),
             "seed": 1,
@@ -85,7 +85,7 @@ class World:
 
     def custom(self, sampler, model=None, latent=None, guider=None):
         """SamplerCustomAdvanced with core's own noise, guider, sampler and schedule."""
-        positive, negative = self.told()
+        positive, negative = self.conditioning()
         model = model or self.model()
         guider = (
             guider
@@ -139,7 +139,7 @@ def alike(first, second):
 
 
 def layout(world, parts):
-    """The mean picture of a clip `[H, W, 3]`: what the prompt decides, not the noise."""
+    """The mean frame of a clip `[H, W, 3]`, set by the prompt rather than the noise."""
     return world.run("VAEDecode", samples={"samples": parts[0]}, vae=world.vaes()[0])[0].mean(0)
 
 
@@ -148,7 +148,7 @@ def _sampler_checks():
         return streams(world.ksampler(sampler_name=name))
 
     def ksampler_advanced(world, name):
-        positive, negative = world.told()
+        positive, negative = world.conditioning()
         half = {
             "model": world.model(),
             "noise_seed": 1,
@@ -180,7 +180,7 @@ def _sampler_checks():
         return streams(second)
 
     def sampler_custom(world, name):
-        positive, negative = world.told()
+        positive, negative = world.conditioning()
         out = world.run(
             "SamplerCustom",
             model=world.model(),
@@ -211,12 +211,12 @@ def _sampler_checks():
         for name in SAMPLERS:
 
             def one(world, run=run, name=name):
-                made = run(world, name)
-                value = alike(made, world.reference())
+                clip = run(world, name)
+                value = alike(clip, world.reference())
                 if name in STOCHASTIC:
-                    value = alike(*((layout(world, p),) for p in (made, world.reference())))
+                    value = alike(*((layout(world, p),) for p in (clip, world.reference())))
                 assert value > 0.5, f"unlike euler's clip: correlation {value:.3f}"
-                kind = "mean pictures" if name in STOCHASTIC else "latents"
+                kind = "mean frames" if name in STOCHASTIC else "latents"
                 return f"correlation of its {kind} with KSampler/euler's {value:.3f}"
 
             CHECKS[f"{kind}/{name}"] = one
@@ -237,11 +237,11 @@ def set_latent_noise_mask(world):
     masked = world.run("SetLatentNoiseMask", samples=start, mask=mask)[0]
     new_video, new_audio = streams(world.ksampler(latent=masked, seed=2))
     kept = float((new_video - video)[..., 7:].abs().max())
-    made = float((new_video - video)[..., :5].abs().max())
+    moved = float((new_video - video)[..., :5].abs().max())
     assert kept < 1e-3, f"the given half moved by {kept:.4f}"
-    assert made > 0.1
+    assert moved > 0.1
     assert float((new_audio - audio).abs().max()) > 0.1
-    return f"given half moved by {kept:.1e}, made half by {made:.2f}"
+    return f"given half differs by {kept:.1e}, generated half by {moved:.2f}"
 
 
 @check("Concat and Separate AV Latent")
@@ -308,12 +308,12 @@ def lora_loader_model_only(world):
 @check("TorchCompileModel")
 def torch_compile_model(world):
     """On a tiny JoVA, because compiling the mini takes minutes on a CPU."""
-    model, latent, told = tiny(world)
-    inputs = {"positive": told, "negative": told, "latent": latent, "steps": 2}
+    model, latent, text = tiny(world)
+    inputs = {"positive": text, "negative": text, "latent": latent, "steps": 2}
     plain = streams(world.ksampler(model=model, **_ksampler_names(inputs)))
     compiled = world.run("TorchCompileModel", model=model, backend="inductor")[0]
-    made = streams(world.ksampler(model=compiled, **_ksampler_names(inputs)))
-    difference = apart(plain, made)
+    fast = streams(world.ksampler(model=compiled, **_ksampler_names(inputs)))
+    difference = apart(plain, fast)
     assert difference < 1e-3, difference
     return f"compiled and eager differ by {difference:.0e}"
 
@@ -358,9 +358,9 @@ def tiny(world):
 
 @check("EasyCache")
 def easy_cache(world):
-    """Its criterion sees the pictures only; a threshold of 0.05 already makes another clip."""
-    said = _cached(world, "EasyCache", reuse_threshold=0.02)
-    return f"threshold 0.02: {said}; 0.05 and more, its default 0.2 too, make another clip"
+    """Its criterion sees the video only; a threshold of 0.05 already changes the clip."""
+    measured = _cached(world, "EasyCache", reuse_threshold=0.02)
+    return f"threshold 0.02: {measured}; 0.05 and more, including its default 0.2, change the clip"
 
 
 @check("LazyCache")
@@ -404,9 +404,9 @@ def batch_2(world):
     video, audio = streams(world.ksampler(latent=world.empty(batch_size=2)))
     assert len(video) == len(audio) == 2
     assert float((video[0] - video[1]).abs().max()) > 0.1, "both clips are the same"
-    images, sound, _ = decoded(world, world.ksampler(latent=world.empty(batch_size=2)))
+    images, audio, _ = decoded(world, world.ksampler(latent=world.empty(batch_size=2)))
     assert len(images) == 18
-    assert sound["waveform"].shape[0] == 2
+    assert audio["waveform"].shape[0] == 2
     return "two different clips"
 
 
@@ -419,25 +419,25 @@ def decoded(world, latent):
 
 @check("EmptyHunyuanLatentVideo (video only)")
 def stock_empty_video_latent(world):
-    """A video latent of core's own node gives pictures without sound."""
+    """A video latent of core's own node gives video without audio."""
     latent = world.run("EmptyHunyuanLatentVideo", width=96, height=96, length=9, batch_size=1)[0]
     (video,) = streams(world.ksampler(latent=latent))
     assert tuple(video.shape) == (1, 16, 3, 12, 12)
-    images, sound, _ = decoded(world, {"samples": video})
+    images, audio, _ = decoded(world, {"samples": video})
     assert images.shape == (9, 96, 96, 3)
-    assert sound is None
+    assert audio is None
     return "video only, 9 frames"
 
 
 @check("an audio latent alone")
 def audio_latent_alone(world):
-    """The audio stream of a JoVA latent alone gives sound without pictures."""
+    """The audio stream of a JoVA latent alone gives audio without video."""
     latent = {"samples": world.empty()["samples"].unbind()[1]}
-    (audio,) = streams(world.ksampler(latent=latent))
-    images, sound, _ = decoded(world, {"samples": audio})
+    (stream,) = streams(world.ksampler(latent=latent))
+    images, audio, _ = decoded(world, {"samples": stream})
     assert images is None
-    assert sound["waveform"].shape[-1] > 0
-    return f"sound only, {sound['waveform'].shape[-1]} samples"
+    assert audio["waveform"].shape[-1] > 0
+    return f"audio only, {audio['waveform'].shape[-1]} samples"
 
 
 @check("live preview")
@@ -455,9 +455,9 @@ def live_preview(world):
     method = latent_preview.args.preview_method
     try:
         jova_sampler(world, steps=3)
-        kind, film, size = shown[-1]
+        kind, preview, size = shown[-1]
         buffer = bytes_io.BytesIO()
-        film.save(buffer, format=kind, quality=95, compress_level=1)
+        preview.save(buffer, format=kind, quality=95, compress_level=1)
         frames = Image.open(buffer).n_frames
         shown.clear()
         latent_preview.args.preview_method = latent_preview.LatentPreviewMethod.Latent2RGB
@@ -469,11 +469,11 @@ def live_preview(world):
     assert size is None
     assert frames == 3
     assert still == (12, 12)
-    return f"JoVA Sampler: {frames} moving frames; KSampler: one picture of {still}"
+    return f"JoVA Sampler: {frames} moving frames; KSampler: one image of {still}"
 
 
 def jova_sampler(world, latent=None, model=None, **changes):
-    positive, negative = world.told()
+    positive, negative = world.conditioning()
     settings = {
         "model": model or world.model(),
         "positive": positive,
@@ -561,13 +561,13 @@ def vae_decode_audio(world):
 @check("VAEEncode, VAEEncodeAudio")
 def vae_encode_round_trip(world):
     video_vae, audio_vae = world.vaes()
-    _, film, voice, _ = world.run("JoVASampleMedia")
-    latent = world.run("VAEEncode", pixels=film, vae=video_vae)[0]
+    _, video, voice, _ = world.run("JoVASampleMedia")
+    latent = world.run("VAEEncode", pixels=video, vae=video_vae)[0]
     back = world.run("VAEDecode", samples=latent, vae=video_vae)[0]
-    psnr = float(-10 * (back - film[: len(back)]).square().mean().log10())
-    sound = world.run("VAEEncodeAudio", audio=voice, vae=audio_vae)[0]
+    psnr = float(-10 * (back - video[: len(back)]).square().mean().log10())
+    audio = world.run("VAEEncodeAudio", audio=voice, vae=audio_vae)[0]
     assert psnr > 28
-    assert sound["samples"].shape[1] == 20
+    assert audio["samples"].shape[1] == 20
     return f"PSNR {psnr:.1f} dB"
 
 
@@ -579,7 +579,7 @@ def clip_text_encode(world):
     text = f"<Video Caption>: {CAPTION} <Audio Caption>: a clear voice speaks <Transcript>: hello"
     core = world.run("CLIPTextEncode", clip=world.clip(), text=text)[0]
     empty = world.run("CLIPTextEncode", clip=world.clip(), text="")[0]
-    positive, negative = world.told()
+    positive, negative = world.conditioning()
     assert torch.equal(core[0][0], positive[0][0])
     assert torch.equal(empty[0][0], negative[0][0])
     zeroed = world.run("ConditioningZeroOut", conditioning=positive)[0]
@@ -587,7 +587,7 @@ def clip_text_encode(world):
     return f"equal; ConditioningZeroOut as negative differs by {apart(same, world.reference()):.0e}"
 
 
-@check("given sound (JoVA Task)")
+@check("given audio (JoVA Task)")
 def given_audio_is_clean_and_kept(world):
     _, audio_vae = world.vaes()
     _, _, voice, _ = world.run("JoVASampleMedia")
@@ -603,32 +603,32 @@ def given_audio_is_clean_and_kept(world):
     known = latent["samples"].unbind()[1]
     seen = _times(world, lambda: streams(jova_sampler(world, latent=latent, steps=3)))
     (_, audio), times = seen
-    assert float((audio - known).abs().max()) < 1e-5, "the given sound changed"
-    assert all(float(t_audio.abs().max()) == 0 for _, t_audio in times), "given sound is not at 0"
+    assert float((audio - known).abs().max()) < 1e-5, "the given audio changed"
+    assert all(float(t_audio.abs().max()) == 0 for _, t_audio in times), "given audio is not at 0"
     assert all(float(t_video.min()) > 0 for t_video, _ in times)
-    return "the sound stays, its time is 0, the pictures are made"
+    return "the audio stays, at time 0; the video is generated"
 
 
-@check("given film (JoVA Task)")
-def given_film_is_clean_and_kept(world):
+@check("given video (JoVA Task)")
+def given_video_is_clean_and_kept(world):
     video_vae, _ = world.vaes()
-    _, film, _, fps = world.run("JoVASampleMedia")
-    frames = world.run("JoVALength", model=world.model(), seconds=1.0, film=film)[0]
+    _, frames, _, fps = world.run("JoVASampleMedia")
+    count = world.run("JoVALength", model=world.model(), seconds=1.0, film=frames)[0]
     latent = world.run(
         "JoVATask",
         model=world.model(),
-        latent=world.empty(frames=frames),
+        latent=world.empty(frames=count),
         given="video",
-        film=film,
+        film=frames,
         video_vae=video_vae,
         film_fps=fps,
     )[0]
     known = latent["samples"].unbind()[0]
     (video, _), times = _times(world, lambda: streams(jova_sampler(world, latent=latent, steps=3)))
-    assert float((video - known).abs().max()) < 1e-4, "the given film changed"
+    assert float((video - known).abs().max()) < 1e-4, "the given video changed"
     assert all(float(t_video.abs().max()) == 0 for t_video, _ in times)
     assert all(float(t_audio.min()) > 0 for _, t_audio in times)
-    return "the film stays, its time is 0, the sound is made"
+    return "the video stays, at time 0; the audio is generated"
 
 
 def _times(world, run):
@@ -646,15 +646,15 @@ def _times(world, run):
 
 @check("latents against `jova generate`")
 def latents_equal_the_command_lines(world):
-    """Same seed, steps, sampler and guidance: prompt, portrait, voice and film, in fp32."""
+    """Same seed, steps, sampler and guidance: prompt, portrait, voice and video, in fp32."""
     import torch
 
-    core, found = core_of(world), {}
+    core, differences = core_of(world), {}
     pipeline = core.mini.load_pipeline()
     model = world.run("JoVALoadModel", checkpoint=BUNDLED, weight_dtype="fp32")[0]
     video_vae, audio_vae = world.vaes()
-    portrait, film, voice, _ = world.run("JoVASampleMedia")
-    frames = pipeline.timeline.frames((len(film) - 1) // 4 + 1)
+    portrait, video, voice, _ = world.run("JoVASampleMedia")
+    frames = pipeline.timeline.frames((len(video) - 1) // 4 + 1)
     sample = core.samples.load_sample(core.samples.sample_names()[0])
     prompt = core.prompt.Prompt(
         video_caption=CAPTION, audio_caption="a clear voice speaks", transcript="hello"
@@ -664,14 +664,14 @@ def latents_equal_the_command_lines(world):
         "prompt": {},
         "portrait": {"image": sample.frames[0]},
         "voice": {"audio": sample.audio},
-        "film": {"video": sample.frames[:frames]},
+        "video": {"video": sample.frames[:frames]},
     }
     for name, inputs in given.items():
         clip = core.decoding.generate(
             pipeline, prompt, frames, settings, given=core.given.Given(**inputs)
         )
         latent = world.empty(frames=frames)
-        (positive, negative) = world.told()
+        (positive, negative) = world.conditioning()
         if name == "portrait":
             positive, negative, latent = world.run(
                 "JoVAReferenceImage",
@@ -686,10 +686,10 @@ def latents_equal_the_command_lines(world):
                 "JoVATask",
                 model=model,
                 latent=latent,
-                given={"voice": "audio", "film": "video"}[name],
+                given={"voice": "audio", "video": "video"}[name],
                 audio=voice,
                 audio_vae=audio_vae,
-                film=film,
+                film=video,
                 video_vae=video_vae,
             )[0]
         graph = streams(
@@ -704,16 +704,16 @@ def latents_equal_the_command_lines(world):
                 cfg_audio=2.0,
             )
         )
-        told = core.latents.denormalise(pipeline.config, clip.latents)
-        found[name] = apart(graph, (told.video, told.audio))
-        images, sound, _ = decoded(
+        latents = core.latents.denormalise(pipeline.config, clip.latents)
+        differences[name] = apart(graph, (latents.video, latents.audio))
+        images, audio, _ = decoded(
             world, {"samples": world.empty()["samples"].__class__(list(graph))}
         )
-        pictures = (images * 255).round().to(torch.uint8)
-        assert int((pictures.int() - clip.frames.int()).abs().max()) <= 1
-        assert float((sound["waveform"][0, 0] - clip.audio).abs().max()) < 1e-3
-    assert max(found.values()) <= 1e-4, found
-    return ", ".join(f"{name} {value:.0e}" for name, value in found.items())
+        shown = (images * 255).round().to(torch.uint8)
+        assert int((shown.int() - clip.frames.int()).abs().max()) <= 1
+        assert float((audio["waveform"][0, 0] - clip.audio).abs().max()) < 1e-3
+    assert max(differences.values()) <= 1e-4, differences
+    return ", ".join(f"{name} {value:.0e}" for name, value in differences.items())
 
 
 def core_of(world):
@@ -769,13 +769,13 @@ def files_that_core_saved(world):
 
 @check("weights in fp8, bf16, fp32")
 def weight_dtypes(world):
-    found = {}
+    correlations = {}
     for name in ("fp8_e4m3fn", "fp8_e5m2", "bf16", "fp32"):
         model = world.run("JoVALoadModel", checkpoint=BUNDLED, weight_dtype=name)[0]
-        found[name] = alike(streams(world.ksampler(model=model)), world.reference())
-    assert found["fp32"] > 0.9999, found
-    assert min(found.values()) > 0.7, found
-    return ", ".join(f"{name} {value:.3f}" for name, value in found.items())
+        correlations[name] = alike(streams(world.ksampler(model=model)), world.reference())
+    assert correlations["fp32"] > 0.9999, correlations
+    assert min(correlations.values()) > 0.7, correlations
+    return ", ".join(f"{name} {value:.3f}" for name, value in correlations.items())
 
 
 @check("block replacement, attention override")
@@ -813,7 +813,7 @@ def clone_without_dynamic_loading(world):
 
 @check("comfy-kitchen's kernels")
 def kitchen(world):
-    """Forced, as on a machine where it has fast ones: what the plain formulas make."""
+    """Forced, as where it has fast kernels: they equal the plain formulas."""
     import torch
 
     kernels = core_of(world).kernels
@@ -827,12 +827,12 @@ def kitchen(world):
         ("layer_norm_modulate", (x, shift, scale, layout)),
         ("qk_norm_rope", (qkv, weights, rope, rows)),
     ):
-        made = {}
+        results = {}
         for backend in ("reference", "kitchen"):
             with torch.inference_mode(), kernels.use_backend(backend):
-                made[backend] = getattr(kernels, op)(arguments[0].clone(), *arguments[1:])
-        off = (made["kitchen"] - made["reference"]).norm() / made["reference"].norm()
-        worst = max(worst, float(off))
+                results[backend] = getattr(kernels, op)(arguments[0].clone(), *arguments[1:])
+        off = (results["kitchen"] - results["reference"]).norm()
+        worst = max(worst, float(off / results["reference"].norm()))
     assert worst < 1e-6, worst
     return f"norms, modulation and rotation differ by {worst:.0e} from the plain formulas"
 
@@ -852,7 +852,7 @@ def memory_estimate(world):
         learned_pos="none",
         text=(core.config.TextEncoderSpec(name="one", width=64, max_tokens=32),),
     )
-    found = {}
+    ratios = {}
     for name, config in (("mini", world.model().model.config), ("512 wide", wide)):
         size = 96 if name == "mini" else 256
         shapes = core.latents.latent_shapes(config, 33, batch=2, height=size, width=size)
@@ -861,9 +861,9 @@ def memory_estimate(world):
         peak = _peak_bytes(core, config, parts, text)
         elements = parts.video[0].numel() + parts.audio[0].numel()
         estimate = 2 * elements * 4 * 0.01 * core.model.memory_factor(config) * 2**20
-        found[name] = estimate / peak
-    assert all(1.0 <= ratio <= 2.0 for ratio in found.values()), found
-    return "estimate / measured: " + ", ".join(f"{k} {v:.2f}" for k, v in found.items())
+        ratios[name] = estimate / peak
+    assert all(1.0 <= ratio <= 2.0 for ratio in ratios.values()), ratios
+    return "estimate / measured: " + ", ".join(f"{k} {v:.2f}" for k, v in ratios.items())
 
 
 def _peak_bytes(core, config, parts, text):
@@ -873,10 +873,10 @@ def _peak_bytes(core, config, parts, text):
 
     network = core.jova.JoVA(config)
     time = torch.full((2,), 500.0)
-    told = core.latents.Conditioning(text=(text,))
+    conditioning = core.latents.Conditioning(text=(text,))
     activities = [ProfilerActivity.CPU]
     with torch.inference_mode(), profile(activities=activities, profile_memory=True) as seen:
-        network(parts, time, time, told)
+        network(parts, time, time, conditioning)
     held = peak = 0
     for event in seen.profiler.kineto_results.events():
         if event.name() == "[memory]":
@@ -885,10 +885,10 @@ def _peak_bytes(core, config, parts, text):
     return peak
 
 
-def table(found):
-    """Markdown rows of results: what was tried, whether it works, what was measured."""
+def table(checked):
+    """Markdown rows of the results."""
     groups = {}
-    for name, result in found.items():
+    for name, result in checked.items():
         kind, _, variant = name.partition("/")
         groups.setdefault(kind, []).append((variant, result))
     lines = ["| With | Works | Measured |", "|---|---|---|"]
@@ -898,10 +898,10 @@ def table(found):
         works = all(result["works"] for _, result in results)
         details = [result["detail"] for _, result in results]
         values = [float(detail.rsplit(" ", 1)[1]) for detail in details] if variants else []
-        said = details[0]
+        measured = details[0]
         if variants:
-            said = f"correlation with KSampler/euler's clip {min(values):.2f} or more"
-        lines.append(f"| {title} | {'yes' if works else 'no'} | {said} |")
+            measured = f"correlation with KSampler/euler's clip {min(values):.2f} or more"
+        lines.append(f"| {title} | {'yes' if works else 'no'} | {measured} |")
     return "\n".join(lines)
 
 
@@ -914,13 +914,13 @@ def main():
 
     nodes = host.boot(root, pack)
     world = World(host.Graph(nodes), str(Path(pack)).replace(".", "_x_"))
-    found = {}
+    checked = {}
     for name in names or CHECKS:
         try:
-            found[name] = {"works": True, "detail": str(CHECKS[name](world))}
+            checked[name] = {"works": True, "detail": str(CHECKS[name](world))}
         except Exception:
-            found[name] = {"works": False, "detail": traceback.format_exc()}
-        Path(results).write_text(json.dumps(found, indent=1), encoding="utf-8")
+            checked[name] = {"works": False, "detail": traceback.format_exc()}
+        Path(results).write_text(json.dumps(checked, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -44,10 +44,10 @@ def comfy_root():
 @pytest.fixture(scope="session")
 def comfy_python(comfy_root):
     """The interpreter that ComfyUI is installed for."""
-    found = os.environ.get("COMFYUI_PYTHON") or comfy_root / ".venv" / "bin" / "python"
-    if not Path(found).is_file():
-        pytest.skip(f"no interpreter at {found}: name ComfyUI's in COMFYUI_PYTHON")
-    return str(found)
+    python = os.environ.get("COMFYUI_PYTHON") or comfy_root / ".venv" / "bin" / "python"
+    if not Path(python).is_file():
+        pytest.skip(f"no interpreter at {python}: name ComfyUI's in COMFYUI_PYTHON")
+    return str(python)
 
 
 @pytest.fixture(scope="session")
@@ -109,8 +109,8 @@ class Server:
         """(class, sentence) of the error of a prompt that is accepted and then fails."""
         entry = self.wait(self.start(prompt))
         assert entry["status"]["status_str"] == "error", "it did not fail"
-        told = self.messages(entry)["execution_error"]
-        return told["exception_type"].rsplit(".", 1)[-1], told["exception_message"].strip()
+        error = self.messages(entry)["execution_error"]
+        return error["exception_type"].rsplit(".", 1)[-1], error["exception_message"].strip()
 
     @staticmethod
     def messages(entry):
@@ -165,8 +165,8 @@ def start_server(comfy_root, comfy_python, comfy_environment, tmp_path_factory):
             *("--port", port, "--disable-api-nodes", "--base-directory", folder),
             *("--database-url", f"sqlite:///{folder}/comfy.db"),
         ]
-        found = Server(url=f"http://127.0.0.1:{port}", folder=folder, log=folder / "server.log")
-        with found.log.open("wb") as log:
+        server = Server(url=f"http://127.0.0.1:{port}", folder=folder, log=folder / "server.log")
+        with server.log.open("wb") as log:
             process = subprocess.Popen(
                 [str(part) for part in command],
                 stdout=log,
@@ -175,8 +175,8 @@ def start_server(comfy_root, comfy_python, comfy_environment, tmp_path_factory):
                 cwd=comfy_root,
             )
             try:
-                _wait_until_up(found, process)
-                yield found
+                _wait_until_up(server, process)
+                yield server
             finally:
                 _stop(process)
 
@@ -186,9 +186,9 @@ def start_server(comfy_root, comfy_python, comfy_environment, tmp_path_factory):
 @pytest.fixture(scope="session")
 def server(start_server):
     """The ComfyUI that all tests of a session share; its first page shows no tutorial."""
-    with start_server() as found:
-        found.post("/api/settings", {"Comfy.TutorialCompleted": True})
-        yield found
+    with start_server() as server:
+        server.post("/api/settings", {"Comfy.TutorialCompleted": True})
+        yield server
 
 
 @pytest.fixture
@@ -220,16 +220,16 @@ def _free_port():
         return free.getsockname()[1]
 
 
-def _wait_until_up(found, process):
+def _wait_until_up(server, process):
     end = time.monotonic() + BOOT_SECONDS
     while time.monotonic() < end and process.poll() is None:
         try:
-            found.get("/system_stats")
+            server.get("/system_stats")
         except OSError:
             time.sleep(0.5)
         else:
             return
-    raise AssertionError(f"ComfyUI did not start:\n{found.tail()}")
+    raise AssertionError(f"ComfyUI did not start:\n{server.tail()}")
 
 
 def _stop(process):

@@ -30,21 +30,21 @@ def results(comfy_root, comfy_python, comfy_environment, tmp_path_factory):
     pack = folder / "ComfyUI-JoVA"
     pack.symlink_to(HERE.parents[1])
     out = folder / "results.json"
-    done = subprocess.run(
+    process = subprocess.run(
         [comfy_python, HERE / "compat.py", comfy_root, pack, out],
         capture_output=True,
         text=True,
         check=False,
         env=comfy_environment,
     )
-    assert done.returncode == 0, done.stderr[-4000:]
-    found = json.loads(out.read_text(encoding="utf-8"))
+    assert process.returncode == 0, process.stderr[-4000:]
+    checked = json.loads(out.read_text(encoding="utf-8"))
     if os.environ.get("JOVA_WRITE_SNAPSHOTS"):
         text = PAGE.read_text(encoding="utf-8")
-        new = f"<!-- compatibility -->\n{COMPAT.table(found)}\n<!-- /compatibility -->"
+        new = f"<!-- compatibility -->\n{COMPAT.table(checked)}\n<!-- /compatibility -->"
         pattern = "<!-- compatibility -->.*<!-- /compatibility -->"
         PAGE.write_text(re.sub(pattern, lambda _: new, text, flags=re.S), encoding="utf-8")
-    return found
+    return checked
 
 
 @pytest.mark.parametrize("name", list(COMPAT.CHECKS))

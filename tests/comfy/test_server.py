@@ -54,8 +54,8 @@ def decode(latent, video_vae=("codecs", 0), audio_vae=("codecs", 1)):
 
 def save(images, audio=None, **changes):
     settings = {"fps": 16.0, "filename_prefix": "t", "recipe": "mp4", "scale": 0, **changes}
-    sound = {} if audio is None else {"audio": audio}
-    return node("JoVASaveVideo", images=images, **sound, **settings)
+    optional = {} if audio is None else {"audio": audio}
+    return node("JoVASaveVideo", images=images, **optional, **settings)
 
 
 def _saved_media(recipe):
@@ -85,15 +85,15 @@ def test_importing_the_pack_is_quick(server, start_server):
 
 @pytest.mark.parametrize("name", SCHEMA)
 def test_the_server_shows_the_published_schema(server, name):
-    told, shown = SCHEMA[name], server.get(f"/object_info/{name}")[name]
-    assert (shown["display_name"], shown["category"]) == (told["title"], told["category"])
+    published, shown = SCHEMA[name], server.get(f"/object_info/{name}")[name]
+    assert (shown["display_name"], shown["category"]) == (published["title"], published["category"])
     assert [list(pair) for pair in zip(shown["output_name"], shown["output"], strict=True)] == (
-        told["outputs"]
+        published["outputs"]
     )
     required, optional = (shown["input"].get(part, {}) for part in ("required", "optional"))
     inputs = required | optional
-    assert list(inputs) == list(told["inputs"])
-    for key, rule in told["inputs"].items():
+    assert list(inputs) == list(published["inputs"])
+    for key, rule in published["inputs"].items():
         kind, settings = inputs[key]
         assert kind == rule["type"].upper(), key
         assert (key in optional) == rule.get("optional", False), key
@@ -125,8 +125,8 @@ def test_the_page_may_ask_for_rates(server):
 @pytest.mark.parametrize(
     ("checkpoint", "sentence"),
     [
-        ("junk.safetensors", "no safetensors file"),
-        ("old.ckpt", "no safetensors file"),
+        ("junk.safetensors", "safetensors file"),
+        ("old.ckpt", "safetensors file"),
         ("missing.safetensors", "not found"),
         ("../../comfy.db", "not found"),
         ("", "not found"),
@@ -136,9 +136,9 @@ def test_rates_of_a_wrong_file_are_refused_with_a_sentence(server, checkpoint, s
     with pytest.raises(urllib.error.HTTPError) as refused:
         server.get(f"/jova/rates?checkpoint={checkpoint}")
     assert refused.value.code == 400
-    told = json.loads(refused.value.read())["error"]
-    assert sentence in told
-    assert str(server.folder) not in told
+    message = json.loads(refused.value.read())["error"]
+    assert sentence in message
+    assert str(server.folder) not in message
 
 
 @pytest.mark.parametrize("path", TWINS, ids=[path.name.split(".")[0] for path in TWINS])
@@ -146,13 +146,13 @@ def test_a_workflow_runs_to_its_file(server, path, request):
     if path.name.startswith("mouth_mask"):
         request.getfixturevalue("face_model")
     entry = server.run(json.loads(path.read_text(encoding="utf-8")))
-    (found,) = [place for kind, place in server.files(entry) if kind == "output"]
-    info = probe(found)
+    (clip,) = [place for kind, place in server.files(entry) if kind == "output"]
+    info = probe(clip)
     assert (info.video.frames, info.video.width, info.video.height) == (33, 384, 384)
     assert info.video.fps == 16
     assert abs(info.video.seconds - Fraction(33, 16)) < Fraction(1, 500)
     assert abs(info.audio.seconds - info.video.seconds) < Fraction(1, 16)
-    assert float(read_audio(found, 16_000).square().mean().sqrt()) > 0.005
+    assert float(read_audio(clip, 16_000).square().mean().sqrt()) > 0.005
 
 
 def test_the_same_prompt_again_comes_from_the_cache(server):
@@ -188,13 +188,13 @@ def test_odd_pictures_work(server):
         "mask": node("SolidMask", value=0.5, width=97, height=95),
         "alpha": node("JoinImageWithAlpha", image=["empty_picture", 0], alpha=["mask", 0]),
         "first": node("ImageFromBatch", image=["alpha", 0], batch_index=0, length=1),
-        "told": node(
+        "prompt": node(
             "JoVAPrompt", clip=["clip", 0], video_caption="", audio_caption="", transcript=""
         ),
         "reference": node(
             "JoVAReferenceImage",
-            positive=["told", 0],
-            negative=["told", 1],
+            positive=["prompt", 0],
+            negative=["prompt", 1],
             latent=["empty", 0],
             video_vae=["codecs", 0],
             image=["alpha", 0],
@@ -282,7 +282,7 @@ def _seen(entry, name):
     return len(entry["outputs"][f"seen_{name}"]["images"])
 
 
-def test_mouth_masks_of_a_film_a_picture_and_a_wall(server, face_model):
+def test_mouth_masks_of_a_video_an_image_and_a_wall(server, face_model):
     entry = server.run(_masked(["media", 1]))
     assert entry["outputs"]["mouth"]["text"][0].startswith("face 1: measured in 33 of 33 frames")
     assert [_seen(entry, name) for name in ("pixels", "latents", "overlay")] == [33, 9, 33]
@@ -296,51 +296,49 @@ def test_mouth_masks_of_a_film_a_picture_and_a_wall(server, face_model):
     said = none["outputs"]["mouth"]["text"][0]
     assert "No face was found in 6 frames." in said
     assert "The masks are empty." in said
-    assert "fill no latent" in said
+    assert "do not fill a latent" in said
     assert json.loads(none["outputs"]["boxes"]["text"][0]) == [[]] * 6
 
 
 SILENT = {"silent": node("EmptyAudio", duration=0.0, sample_rate=16_000, channels=1)}
 WRONG = {
-    "a junk model": (lambda: _loaded("junk.safetensors"), "truncated or no safetensors file"),
-    "a pickle": (lambda: _loaded("old.ckpt"), "no safetensors file"),
+    "a junk model": (lambda: _loaded("junk.safetensors"), "not a safetensors file"),
+    "a pickle": (lambda: _loaded("old.ckpt"), "not a safetensors file"),
     "codecs swapped": (
         lambda: {
             **basics(),
             "d": decode(["empty", 0], video_vae=("codecs", 1)),
             "save": save(["d", 0]),
         },
-        "does not belong to this model",
+        "does not match this model",
     ),
-    "streams of two lengths": (_joined, "needs 34 audio latents; 18 came"),
+    "streams of two lengths": (_joined, "Got 18 audio latents for 17 frames .* expected 34"),
     "an illegal length": (
         lambda: basics() | {"empty": empty(34), "d": decode(["empty", 0]), "save": save(["d", 0])},
-        "34 frames .* 4·n \\+ 1, the nearest is 33",
+        "Got 34 frames; expected 4·n \\+ 1, .* the nearest is 33",
     ),
     "nothing connected": (lambda: _tasked("audio"), "nothing is connected to audio and audio_vae"),
-    "a sound without samples": (
+    "audio without samples": (
         lambda: SILENT | _tasked("audio", audio=["silent", 0], audio_vae=["codecs", 1]),
-        "holds no samples",
+        "without samples",
     ),
-    "a sound without samples to save": (
+    "audio without samples to save": (
         lambda: {
             "media": basics()["media"],
             **SILENT,
             "save": save(["media", 1], ["silent", 0]),
         },
-        "holds no samples",
+        "without samples",
     ),
-    "no sound at all": (
+    "no audio at all": (
         lambda: {
             **basics(),
-            "pictures": node(
+            "decoded": node(
                 "JoVADecode", model=["model", 0], latent=["empty", 0], video_vae=["codecs", 0]
             ),
-            "report": node(
-                "JoVASyncReport", images=["pictures", 0], audio=["pictures", 1], fps=16.0
-            ),
+            "report": node("JoVASyncReport", images=["decoded", 0], audio=["decoded", 1], fps=16.0),
         },
-        "There is no sound",
+        "Got no audio",
     ),
     "no face model": (lambda: _reported("brown-hair"), "face_landmarker.task"),
     "no face model for masks": (lambda: _masked(["media", 1]), "face_landmarker.task"),
@@ -350,8 +348,8 @@ WRONG = {
 @pytest.mark.parametrize("case", WRONG)
 def test_wrong_input_gets_a_sentence(server, case):
     graph, sentence = WRONG[case]
-    kind, told = server.fail(graph())
-    assert kind == "JoVAError", told
-    assert re.search(sentence, told), told
-    assert "\n" not in told
-    assert told.endswith(".")
+    kind, message = server.fail(graph())
+    assert kind == "JoVAError", message
+    assert re.search(sentence, message), message
+    assert "\n" not in message
+    assert message.endswith(".")

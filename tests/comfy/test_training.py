@@ -19,20 +19,20 @@ def node(kind, **inputs):
 
 
 def encoded(source=SAMPLES, name="clips", **rules):
-    told = {"codecs": BUNDLED, "min_seconds": 1.0, "max_seconds": 4.0, "min_face_share": 0.5}
+    settings = {"codecs": BUNDLED, "min_seconds": 1.0, "max_seconds": 4.0, "min_face_share": 0.5}
     return {
         "model": node(
             "JoVALoadModel", checkpoint=BUNDLED, weight_dtype="default", preset="from the file"
         ),
         "set": node(
-            "JoVAEncodeDataset", model=["model", 0], source=source, name=name, **told | rules
+            "JoVAEncodeDataset", model=["model", 0], source=source, name=name, **settings | rules
         ),
         "report": node("PreviewAny", source=["set", 1]),
     }
 
 
 def trained(name, steps, model=("model", 0), **changes):
-    told = {
+    settings = {
         "name": name,
         "steps": steps,
         "batch": 2,
@@ -48,7 +48,7 @@ def trained(name, steps, model=("model", 0), **changes):
         "gradient_checkpointing": False,
     }
     return {
-        "train": node("JoVATrainLoRA", model=list(model), dataset=["set", 0], **told | changes),
+        "train": node("JoVATrainLoRA", model=list(model), dataset=["set", 0], **settings | changes),
         "steps": node("PreviewAny", source=["train", 2]),
     }
 
@@ -96,7 +96,7 @@ def test_sample_clips_become_a_lora_that_cores_nodes_take(server):
         "seen": node("PreviewImage", images=["decoded", 0]),
     }
     entry = server.run(graph)
-    assert entry["outputs"]["report"]["text"] == ["3 of 3 clips are encoded."]
+    assert entry["outputs"]["report"]["text"] == ["Encoded 3 of 3 clips."]
     assert entry["outputs"]["steps"]["text"] == ["6"]
     assert "lora key not loaded" not in server.said()
     kinds = {path.suffix for _, path in server.files(entry)}
@@ -140,16 +140,16 @@ def test_a_folder_of_the_users_own_is_encoded_with_reasons(server, face_model):
             path, sample.frames, sample.audio, fps=sample.fps, sample_rate=sample.sample_rate
         )
         path.with_suffix(".txt").write_text('a face says "hello"')
-    (folder / "broken.mp4").write_bytes(b"no film")
+    (folder / "broken.mp4").write_bytes(b"no video")
     (folder / "broken.txt").write_text('a face says "no"')
     (folder / "brown-hair.txt").unlink()
     said = server.run(encoded("people", "own"))["outputs"]["report"]["text"][0]
-    assert said.startswith("2 of 4 clips are encoded.")
-    assert re.search(r"broken.mp4: left out, .*not a media file", said)
-    assert "brown-hair.mp4: left out, it has no caption" in said
+    assert said.startswith("Encoded 2 of 4 clips.")
+    assert re.search(r"broken.mp4: skipped, .*not a media file", said)
+    assert "brown-hair.mp4: skipped, it has no caption" in said
     (folder / "brown-hair.txt").write_text('a face says "music"')
     again = server.run(encoded("people", "own"))["outputs"]["report"]["text"][0]
-    assert again.startswith("3 of 4 clips are encoded."), "the node looks at its folder again"
+    assert again.startswith("Encoded 3 of 4 clips."), "the node looks at its folder again"
     shutil.rmtree(folder)
 
 
@@ -157,8 +157,8 @@ def test_a_folder_of_the_users_own_is_encoded_with_reasons(server, face_model):
     ("make", "words"),
     [
         (lambda: encoded("gone", "x"), "not in list"),
-        (lambda: encoded(name="../out"), "does not lie in"),
-        (lambda: encoded() | trained("../../x", 2), "does not lie in"),
+        (lambda: encoded(name="../out"), "is outside"),
+        (lambda: encoded() | trained("../../x", 2), "is outside"),
         (lambda: encoded() | trained("first", 6, seed=5), "another name"),
         (
             lambda: (

@@ -121,12 +121,12 @@ def test_the_config_of_an_older_checkpoint_reads_as_it_was_meant():
     "text", ["", "[]", "null", "3", '"a"', "{}", "{", '{"dim": 1e999}', "[" * 100_000, "\x00"]
 )
 def test_other_text_is_no_config(text):
-    with pytest.raises(JoVAError, match="no JoVA config"):
+    with pytest.raises(JoVAError, match="invalid JoVA config"):
         JoVAConfig.from_json(text)
 
 
 def test_statistics_are_one_for_each_channel():
-    with pytest.raises(JoVAError, match="video mean has 3 values, not one for each of 16"):
+    with pytest.raises(JoVAError, match="video mean has 3 values; expected 16"):
         VideoSpec(mean=(0.0,) * 3, std=(1.0,) * 3)
     with pytest.raises(JoVAError, match="together"):
         AudioSpec(std=(1.0,) * 20)

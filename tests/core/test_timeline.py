@@ -129,7 +129,7 @@ def test_both_streams_span_the_same_stretch_of_the_axis(line, latents):
 @given(timelines, st.integers(-20, 400))
 def test_illegal_frames_are_refused_with_the_nearest(line, frames):
     assume(not line.is_legal(frames))
-    with pytest.raises(JoVAError, match=rf"^{frames} frames .* nearest is \d+\.$"):
+    with pytest.raises(JoVAError, match=rf"^Got {frames} frames.* nearest is \d+\.$"):
         line.video_latents(frames)
 
 

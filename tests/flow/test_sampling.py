@@ -41,7 +41,7 @@ def test_simple_sigmas_descend_from_one_to_zero():
 
 @pytest.mark.parametrize("steps", [0, -1, 1001])
 def test_impossible_steps_are_refused(steps):
-    with pytest.raises(JoVAError, match="allowed are 1 to 1000"):
+    with pytest.raises(JoVAError, match="expected 1 to 1000"):
         simple_sigmas(steps, 3.0)
 
 

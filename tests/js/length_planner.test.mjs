@@ -101,7 +101,7 @@ test("nothing is asked, drawn or added for other nodes", async () => {
   assert.deepEqual(page.asked, []);
 });
 
-test("the line follows the seconds, once per animation frame", async () => {
+test("the text follows the seconds, once per animation frame", async () => {
   const node = makeLength();
   makeGraph().add(1, node);
   await page.settle();
@@ -179,7 +179,7 @@ test("rates come from the loader's checkpoint, asked once for each", async () =>
   await page.settle();
   assert.deepEqual(page.asked, ["/jova/rates?checkpoint=a.safetensors&preset=from%20the%20file"]);
   assert.match(look(node).text, /^2 s becomes 2\.04 s · 49 frames/);
-  assert.equal(node.widgets[1].element.title, "24 pictures/s, 31.25 audio latents/s, 16000 Hz");
+  assert.equal(node.widgets[1].element.title, "24 fps, 31.25 audio latents/s, 16000 Hz");
   assert.ok(node.calls.includes("own onConnectionsChange"));
 
   answer = () => ({ ok: false, json: async () => ({ error: "This is no JoVA." }) });
@@ -199,12 +199,12 @@ test("rates come from the loader's checkpoint, asked once for each", async () =>
   answer = () => ({ ok: false, status: 404, json: async () => JSON.parse("<html>") });
   extension.refreshComboInNodes();
   await page.settle();
-  assert.equal(look(node).text, "No rates came (404); restart ComfyUI.");
+  assert.equal(look(node).text, "The server has no rates (status 404); restart ComfyUI.");
 
   answer = () => Promise.reject(new Error("Failed to fetch"));
   extension.refreshComboInNodes();
   await page.settle();
-  assert.match(look(node).text, /^The server did not tell the rates \(Failed to fetch\)/);
+  assert.match(look(node).text, /^Reading the rates failed \(Failed to fetch\)/);
 
   answer = () => ({ ok: true, json: async () => RATES });
   page.listeners.reconnected();

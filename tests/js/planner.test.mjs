@@ -89,11 +89,11 @@ test("a length that is legal stands as it is, another says what it becomes", () 
   );
 });
 
-test("lengths that no clip has are told in Python's words", () => {
+test("impossible lengths get the sentences of Python", () => {
   assert.throws(() => plan(FILM, 10.5), {
-    message: "A clip of 10.5 s is too long; this model makes up to 10 s.",
+    message: "A clip of 10.5 s is too long; give at most 10 s.",
   });
-  assert.throws(() => plan(FILM, 0), /A clip of 0 s cannot be made; give a length above 0 s\./);
+  assert.throws(() => plan(FILM, 0), /Got a clip length of 0 s; give a length above 0 s\./);
 });
 
 test("a frame count gives seconds that make it, the nearest legal one, within the limits", () => {
@@ -115,8 +115,8 @@ test("a frame count gives seconds that make it, the nearest legal one, within th
 });
 
 test("rates as a hint and a query", () => {
-  assert.equal(ratesText(MINI_RATES), "16 pictures/s, 31.25 audio latents/s, 16000 Hz");
-  assert.equal(ratesText(FILM), "23.976 pictures/s, 43.066 audio latents/s, 44100 Hz");
+  assert.equal(ratesText(MINI_RATES), "16 fps, 31.25 audio latents/s, 16000 Hz");
+  assert.equal(ratesText(FILM), "23.976 fps, 43.066 audio latents/s, 44100 Hz");
   assert.equal(
     ratesQuery({ checkpoint: "a b/ü&.safetensors", preset: "from the file" }),
     "checkpoint=a%20b%2F%C3%BC%26.safetensors&preset=from%20the%20file",
@@ -129,7 +129,7 @@ test("without a model the mini's rates count", () => {
   assert.deepEqual(describe(node, never), {
     text: "JoVA-mini: 2 s becomes 2.06 s · 33 frames · 9 video latents · 65 audio latents",
     frames: 33,
-    hint: "16 pictures/s, 31.25 audio latents/s, 16000 Hz",
+    hint: "16 fps, 31.25 audio latents/s, 16000 Hz",
     rates: MINI_RATES,
   });
 });
@@ -188,7 +188,7 @@ test("a muted node, another loader or a circle is no loader of ours", () => {
   ]) {
     makeGraph(nodes, [[1, 1, 0]]);
     assert.deepEqual(findLoader(nodes[2]), {});
-    assert.match(describe(nodes[2], never).text, /^No Load JoVA Model feeds the model input/);
+    assert.match(describe(nodes[2], never).text, /^The rates are unknown before a run/);
   }
 });
 
@@ -275,17 +275,17 @@ test("a primitive's value counts, that of another node is not known before a run
   makeGraph(nodes, links);
   assert.equal(widgetValue(node, "seconds"), 4);
   primitive.type = "SomeMaths";
-  assert.equal(describe(node, never).text, "Length comes from the node linked to seconds.");
+  assert.equal(describe(node, never).text, "The length comes from the node linked to seconds.");
   node.inputs[3].link = null;
   nodes[1].inputs[0].link = 2;
-  assert.match(describe(node, never).text, /^Another node chooses the checkpoint/);
+  assert.match(describe(node, never).text, /: another node chooses the checkpoint/);
 });
 
-test("given sound or film leads", () => {
+test("given audio or video leads", () => {
   for (const [links, text] of [
-    [{ audio: 1 }, "Length follows the sound."],
-    [{ film: 1 }, "Length follows the film."],
-    [{ audio: 1, film: 2 }, "Length follows the film."],
+    [{ audio: 1 }, "The length follows the audio."],
+    [{ film: 1 }, "The length follows the video."],
+    [{ audio: 1, film: 2 }, "The length follows the video."],
   ]) {
     const node = length(links);
     makeGraph({ 1: node }, []);
@@ -293,7 +293,7 @@ test("given sound or film leads", () => {
   }
 });
 
-test("the server's sentence is shown, a wait too, and a length too long keeps the field", () => {
+test("shows the server's sentence and a wait, and keeps the field for a length too long", () => {
   const node = length({ model: 1, value: 12 });
   makeGraph({ 2: node, 1: loader() }, [[1, 1, 0]]);
   const error = "This file carries no JoVA config; choose its preset.";
@@ -301,9 +301,9 @@ test("the server's sentence is shown, a wait too, and a length too long keeps th
   const waiting = { text: "Reading the rates of full.safetensors …" };
   assert.deepEqual(describe(node, () => ({})), waiting);
   assert.deepEqual(describe(node, () => ({ rates: FILM })), {
-    text: "A clip of 12 s is too long; this model makes up to 10 s.",
+    text: "A clip of 12 s is too long; give at most 10 s.",
     rates: FILM,
   });
   const wrong = { ...FILM, fps: "fast" };
-  assert.match(describe(node, () => ({ rates: wrong })).text, /^"fast" is no rate/);
+  assert.match(describe(node, () => ({ rates: wrong })).text, /^Got the rate "fast"/);
 });

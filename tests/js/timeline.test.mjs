@@ -44,7 +44,7 @@ test("every count equals Python's", () => {
     } catch (error) {
       latents = error.message;
     }
-    const came = {
+    const twin = {
       rates: item.rates,
       seconds: item.seconds,
       legal_frames: line.legalFrames(item.seconds),
@@ -58,7 +58,7 @@ test("every count equals Python's", () => {
       latents: item.latents,
       frames_of_latents: line.frames(item.latents),
     };
-    assert.deepEqual(came, item);
+    assert.deepEqual(twin, item);
   }
 });
 

@@ -56,9 +56,9 @@ def test_missing_file_folder_and_other_files(tmp_path):
 def test_a_foreign_checkpoint(tmp_path):
     path = tmp_path / "foreign.safetensors"
     save_file({"unet.conv.weight": torch.zeros(3)}, path, metadata={"format": "pt"})
-    with pytest.raises(JoVAError, match="no JoVA checkpoint"):
+    with pytest.raises(JoVAError, match="not a JoVA checkpoint"):
         load_jova(path)
-    with pytest.raises(JoVAError, match="preset 'huge' is unknown; allowed are mini"):
+    with pytest.raises(JoVAError, match="preset 'huge' is unknown; use one of mini"):
         load_jova(path, preset="huge")
     with pytest.raises(JoVAError, match="tensors are missing"):
         load_jova(path, preset="mini")

@@ -331,19 +331,19 @@ def test_initialisation_is_a_function_of_the_seed(config):
 
 
 WRONG = {
-    "Neither a video": lambda _, c: (AVLatents(), c),
-    "A video latent of shape": lambda x, c: (replace(x, video=x.video[:, :3]), c),
-    "An audio latent of shape": lambda x, c: (replace(x, audio=x.audio[0]), c),
+    "neither a video": lambda _, c: (AVLatents(), c),
+    "Got a video latent of shape": lambda x, c: (replace(x, video=x.video[:, :3]), c),
+    "Got an audio latent of shape": lambda x, c: (replace(x, audio=x.audio[0]), c),
     "2 video and 1 audio": lambda x, c: (replace(x, audio=x.audio[:1]), c),
-    "Text features of shapes": lambda x, c: (x, replace(c, text=())),
-    r"this model needs \[\(2, 5, 12\)\]": lambda x, c: (
+    "text features of shapes": lambda x, c: (x, replace(c, text=())),
+    r"expected \[\(2, 5, 12\)\]": lambda x, c: (
         x,
         replace(c, text=(c.text[0][:, :4],)),
     ),
-    "No pooled text": lambda x, c: (x, replace(c, pooled=None)),
-    "No guidance": lambda x, c: (x, replace(c, guidance=None)),
+    "no pooled text": lambda x, c: (x, replace(c, pooled=None)),
+    "no guidance": lambda x, c: (x, replace(c, guidance=None)),
     "both or neither": lambda x, c: (x, replace(c, image_mask=None)),
-    "A picture of shape": lambda x, c: (x, replace(c, image=c.image[:, :, :1])),
+    "Got a picture of shape": lambda x, c: (x, replace(c, image=c.image[:, :, :1])),
     "learned positions reach": lambda x, c: (replace(x, video=x.video.repeat(1, 1, 9, 1, 1)), c),
 }
 
@@ -382,5 +382,5 @@ def test_timesteps_that_fit_no_latent_are_named(tiny_config, tiny_model, inputs)
     config = tiny_config()
     x, _, t_audio, conditioning = inputs(config, video=(4, 4, 4))
     # Two times for four latents would otherwise be read as pairs.
-    with pytest.raises(JoVAError, match=r"video timesteps .* give \[B\] or \[B, 4\]"):
+    with pytest.raises(JoVAError, match=r"video timesteps .* expected \[B\] or \[B, 4\]"):
         tiny_model(config)(x, torch.zeros(2, 2), t_audio, conditioning)

@@ -115,7 +115,7 @@ def test_strength_0_leaves_every_bit_and_strengths_add_up(model):
     [
         (lambda: LoRAConfig(rank=0), "rank is 0"),
         (lambda: LoRAConfig(alpha=0), "alpha is 0"),
-        (lambda: BranchLoRA(layers=("qkv", "attn")), "cannot go into attn"),
+        (lambda: BranchLoRA(layers=("qkv", "attn")), "unknown LoRA layers attn"),
         (lambda: BranchLoRA(strength=-1), "strength"),
     ],
 )
@@ -126,13 +126,13 @@ def test_wrong_settings_get_a_sentence(make, words):
 
 def test_a_lora_that_adds_nothing_gets_a_sentence(model):
     none = BranchLoRA(strength=0)
-    with pytest.raises(JoVAError, match="adds to no layer"):
+    with pytest.raises(JoVAError, match="has no layers"):
         add_lora(model, LoRAConfig(audio=none, video=none))
 
 
 def test_foreign_files_get_a_sentence(model, tmp_path):
     save_file({"x": torch.zeros(1)}, tmp_path / "x.safetensors")
-    with pytest.raises(JoVAError, match="no LoRA for JoVA"):
+    with pytest.raises(JoVAError, match="not a LoRA for JoVA"):
         load_lora(tmp_path / "x.safetensors")
     key = "diffusion_model.double_blocks.0.video.qkv.lora"
     save_file(

@@ -109,4 +109,4 @@ def test_the_report_of_one_clip():
     assert report.opening == pytest.approx(1)
     assert report.width == pytest.approx(-1)
     assert report.offset_frames == 0
-    assert report.found == 1
+    assert report.face_share == 1

@@ -10,10 +10,10 @@ from jova_core.mini.samples import load_sample, sample_names
 from jova_core.mouth import LipTrack
 from jova_core.mouth.landmarks import MODEL_VARIABLE
 from jova_core.sync.report import (
+    audio_facts,
     judge_sync,
     largest_shift,
     measure_sync,
-    sound_facts,
     sync_table,
     verdict,
 )
@@ -117,18 +117,18 @@ def test_a_track_with_a_gap_is_judged_by_the_rest():
     assert "found in 23 of 33 frames" in sync_table(clip)
 
 
-def test_sound_facts_of_known_waves():
+def test_audio_facts_of_known_waves():
     square = torch.cat([torch.ones(8000), -torch.ones(8000), torch.zeros(16_000)]) * 0.5
-    facts = sound_facts(square, RATE)
+    facts = audio_facts(square, RATE)
     assert facts.seconds == 2
     assert facts.peak_db == pytest.approx(-6.02, abs=0.01)
     assert facts.rms_db == pytest.approx(-9.03, abs=0.01)
     assert facts.silence == pytest.approx(0.5)
     assert (facts.clipped, facts.broken) == (0, 0)
     loud = torch.tensor([1.0, -1.5, 0.5, math.nan])
-    assert sound_facts(loud, RATE).clipped == 0.5
-    assert sound_facts(loud, RATE).broken == 1
-    assert sound_facts(torch.zeros(0), RATE).peak_db == -math.inf
+    assert audio_facts(loud, RATE).clipped == 0.5
+    assert audio_facts(loud, RATE).broken == 1
+    assert audio_facts(torch.zeros(0), RATE).peak_db == -math.inf
 
 
 def test_nothing_but_nan_is_never_called_silent():

@@ -190,12 +190,12 @@ def test_the_command_takes_a_folder_with_prompts(tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("{", "line 1 is no valid JSON"),
-        ('{"transcript": "a"}', "names no video"),
-        ('{"video": "a.mp4", "caption": "a"}', "'caption' is not understood"),
-        ('{"video": "a.mp4", "transcript": 3}', "'transcript' is not understood"),
+        ("{", "line 1 is not valid JSON"),
+        ('{"transcript": "a"}', "has no video"),
+        ('{"video": "a.mp4", "caption": "a"}', "'caption' is unknown or not text"),
+        ('{"video": "a.mp4", "transcript": 3}', "'transcript' is unknown or not text"),
         ("", "empty"),
-        ("\n", "names no clips"),
+        ("\n", "has no clips"),
     ],
 )
 def test_a_wrong_list_names_its_line(tmp_path, line, words):
@@ -205,7 +205,7 @@ def test_a_wrong_list_names_its_line(tmp_path, line, words):
 
 
 def test_an_empty_folder_and_wrong_lengths_get_a_sentence(tmp_path):
-    with pytest.raises(JoVAError, match="names no clips"):
+    with pytest.raises(JoVAError, match="has no clips"):
         read_manifest(tmp_path)
     with pytest.raises(JoVAError, match="minimum above 0"):
         EncodeRules(min_seconds=5)

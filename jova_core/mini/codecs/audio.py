@@ -87,7 +87,7 @@ class MiniAudioCodec(nn.Module):
 
     @property
     def context(self) -> int:
-        """Latents on either side that a decoded latent's samples may depend on."""
+        """Number of latents on either side with an effect on a latent's samples."""
         frames = self.config.decoder_blocks * (self.config.kernel // 2)
         overlap = self.config.n_fft // self.config.hop
         return 1 + -(-(frames + overlap) // 2) + 1
@@ -99,7 +99,7 @@ class MiniAudioCodec(nn.Module):
     def encode(self, wave: Tensor) -> Tensor:
         """Encode `[B, N]` to `[B, 20, ceil(N / 512)]`; the tail is filled up with silence."""
         if wave.ndim != 2 or not wave.shape[1]:
-            raise JoVAError(f"the audio codec encodes mono [B, N], got {list(wave.shape)}")
+            raise JoVAError(f"Got audio of shape {list(wave.shape)}; expected mono [B, N].")
         x = self.features(F.pad(wave, (0, -wave.shape[1] % self.samples_per_latent)))
         return self.encoder(x[:, :, None].contiguous(memory_format=torch.channels_last))[:, :, 0]
 
@@ -115,16 +115,16 @@ class MiniAudioCodec(nn.Module):
         config = self.config
         if latent.ndim != 3 or latent.shape[1] != config.latent_channels:
             raise JoVAError(
-                f"the audio codec decodes [B, {config.latent_channels}, L] latents, "
-                f"got {list(latent.shape)}; give it the latents of this codec"
+                f"Got audio latents of shape {list(latent.shape)}; expected "
+                f"[B, {config.latent_channels}, L], the latents of this codec."
             )
         x = self.stem(latent[:, :, None].contiguous(memory_format=torch.channels_last))
         # Two spectrum frames per latent: [B, 2w, 1, L] -> [B, w, 1, 2L].
         x = x.unflatten(1, (2, -1)).permute(0, 2, 3, 4, 1).flatten(3)
         x = self.decoder(x.contiguous(memory_format=torch.channels_last))
         level, angle = self.head(x)[:, :, 0].float().chunk(2, 1)
-        # exp(6) is above the largest magnitude of full-scale audio at this window. What lies under
-        # the floor of the logarithms was never trained and must be silence.
+        # exp(6) is above the largest magnitude of full-scale audio at this window. Levels under
+        # the floor of the logarithms were never trained and must be silence.
         size = (level + LEVEL_OFFSET).clamp(max=6).exp() - LOG_FLOOR
         size = size.clamp(min=0)
         # Half a turn per bin puts phase 0 at the window's centre, so that a pulse there is smooth.
@@ -134,25 +134,25 @@ class MiniAudioCodec(nn.Module):
     def decode_stream(
         self, latent: Tensor | Iterable[Tensor], *, chunk: int = 16
     ) -> Iterator[Tensor]:
-        """Yield the wave in pieces of up to 512 * chunk samples, equal to `decode` cut up.
+        """Yield the wave in chunks of up to 512 * chunk samples; joined, they equal `decode`.
 
         `latent` is `[B, 20, L]` or an iterable of `[B, 20, n]` runs; the output lags by `context`.
         """
         runs = iter([latent] if isinstance(latent, Tensor) else latent)
-        held, done, ended = next(runs, None), 0, False
-        if held is None:
+        buffer, done, ended = next(runs, None), 0, False
+        if buffer is None:
             return
         while True:
-            while not ended and held.shape[2] < done + chunk + self.context:
+            while not ended and buffer.shape[2] < done + chunk + self.context:
                 run = next(runs, None)
                 ended = run is None
-                held = held if run is None else torch.cat([held, run], 2)
-            take = min(chunk, held.shape[2] - done)
+                buffer = buffer if run is None else torch.cat([buffer, run], 2)
+            take = min(chunk, buffer.shape[2] - done)
             if take <= 0:
                 return
-            wave = self.decode(held[:, :, : done + take + self.context])
+            wave = self.decode(buffer[:, :, : done + take + self.context])
             size = self.samples_per_latent
             yield wave[:, done * size : (done + take) * size]
-            # Only the context before the next piece is kept.
+            # Only the context before the next chunk stays.
             drop = max(0, done + take - self.context)
-            held, done = held[:, :, drop:], done + take - drop
+            buffer, done = buffer[:, :, drop:], done + take - drop

@@ -4,12 +4,11 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ...codecs import Codecs, LatentStats
 from ...errors import JoVAError
-from ...files import atomic_write, read_tensors
+from ...files import read_tensors, write_tensors
 from .audio import AudioCodecConfig, MiniAudioCodec
 from .video import MiniVideoCodec, VideoCodecConfig
 
@@ -30,8 +29,7 @@ def save_codecs(
         "audio": audio.arguments(),
         "stats": json.loads(stats.to_json()),
     }
-    with atomic_write(Path(path)) as temporary:
-        save_file(tensors, temporary, metadata={"jova": json.dumps(about)})
+    write_tensors(path, tensors, {"jova": json.dumps(about)})
 
 
 def load_codecs(path: Path | str) -> Codecs:
@@ -46,7 +44,7 @@ def load_codecs(path: Path | str) -> Codecs:
         about = {}
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise JoVAError(
-            f"{path} is not a codec file of this program ({FORMAT}); "
+            f"{path} is not a codec file of JoVA-mini ({FORMAT}); "
             "give a jova_mini_codecs.safetensors."
         )
     try:
@@ -58,7 +56,7 @@ def load_codecs(path: Path | str) -> Codecs:
     except (KeyError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise JoVAError(
-            f"{path} does not hold the mini codecs its header names: {reason}"
+            f"{path} does not match its header ({reason}); give another file."
         ) from None
     for codec in (video, audio):
         codec.eval().requires_grad_(False)
@@ -67,7 +65,7 @@ def load_codecs(path: Path | str) -> Codecs:
 
 def _bf16(prefix: str, codec: nn.Module) -> dict[str, Tensor]:
     state = codec.state_dict()
-    return {prefix + k: v.detach().cpu().bfloat16().contiguous() for k, v in state.items()}
+    return {prefix + k: v.detach().cpu().bfloat16() for k, v in state.items()}
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

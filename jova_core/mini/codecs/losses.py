@@ -1,4 +1,4 @@
-"""What the mini codecs are trained to minimise."""
+"""Losses of the mini codecs."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch import Tensor
 from . import MiniAudioCodec, MiniVideoCodec
 from .mel import LOG_FLOOR, log_mel, magnitude, mel_filters
 
-# Standard deviation of the noise laid on unit-variance latents: what a sampler leaves behind.
+# Standard deviation of the noise on unit-variance latents, like the errors of a sampler.
 LATENT_NOISE = 0.05
 MOMENT_WEIGHT = 1e-3
 # Latents beyond this many deviations are drawn back; the weight is relative to the divergence.
@@ -31,8 +31,8 @@ def video_loss(
     """Return `[total, mean squared error, latent moments]` for a batch of crops.
 
     video `[B, 3, F, H, W]` in [-1, 1], weight `[B, 1, F, H, W]`, noise like the latent.
-    `latent_noise` is its deviation, `flicker_weight` that of what changes from frame to frame in
-    the error.
+    `latent_noise` is its deviation, `flicker_weight` weighs changes of the error from frame to
+    frame.
     """
     latent = codec.encode(video)
     moments = _moments(latent.transpose(1, 2).flatten(0, 1).flatten(2))
@@ -45,28 +45,28 @@ def video_loss(
 
 
 def audio_loss(codec: MiniAudioCodec, noise: Tensor, wave: Tensor) -> Tensor:
-    """Return `[total, log-mel distance, latent moments]` for a batch of pieces `[B, N]`."""
+    """Return `[total, log-mel distance, latent moments]` for a batch of crops `[B, N]`."""
     latent = codec.encode(wave)
     moments = _moments(latent)
     decoded = codec.decode(latent + LATENT_NOISE * noise)
     total, mel = torch.zeros(()), torch.zeros(())
     for n_fft, hop in SPECTRA:
-        made, real = magnitude(decoded, n_fft, hop), magnitude(wave, n_fft, hop)
-        logs = (made.clamp(min=LOG_FLOOR).log() - real.clamp(min=LOG_FLOOR).log()).abs().mean()
-        shape = (made - real).square().sum().sqrt() / (real.square().sum().sqrt() + 1)
+        output, target = magnitude(decoded, n_fft, hop), magnitude(wave, n_fft, hop)
+        logs = (output.clamp(min=LOG_FLOOR).log() - target.clamp(min=LOG_FLOOR).log()).abs().mean()
+        shape = (output - target).square().sum().sqrt() / (target.square().sum().sqrt() + 1)
         total = total + logs + shape
         if n_fft == SPECTRA[0][0]:
-            total = total + 4 * _envelope_distance(made, real, codec.config.sample_rate)
+            total = total + 4 * _envelope_distance(output, target, codec.config.sample_rate)
         if n_fft == codec.config.n_fft:
             bands, rate = codec.config.mel_bands, codec.config.sample_rate
-            mel = (log_mel(made, rate, bands) - log_mel(real, rate, bands)).abs().mean()
+            mel = (log_mel(output, rate, bands) - log_mel(target, rate, bands)).abs().mean()
     return torch.stack([total + 3 * mel + MOMENT_WEIGHT * moments, mel, moments])
 
 
 def _moments(latent: Tensor) -> Tensor:
-    """Divergence of each channel of `[N, C, M]` from N(0, 1), and the square of what lies far out.
+    """Divergence of each channel of `[N, C, M]` from N(0, 1), and the squares of outliers.
 
-    Keeps channels alive and bounded, as a diffusion model wants its data.
+    Keeps channels alive and bounded, as a diffusion model needs them.
     """
     values = latent.transpose(0, 1).flatten(1)
     variance = values.var(1) + 1e-6
@@ -75,22 +75,22 @@ def _moments(latent: Tensor) -> Tensor:
     return divergence + TAIL_WEIGHT * tails
 
 
-def _envelope_distance(made: Tensor, real: Tensor, sample_rate: int) -> Tensor:
+def _envelope_distance(output: Tensor, target: Tensor, sample_rate: int) -> Tensor:
     """Return 1 - correlation of band envelopes over short windows, counting only speech frames.
 
-    made and real are magnitudes `[B, bins, M]`; each band weighs the same however soft it is.
+    output and target are magnitudes `[B, bins, M]`; each band weighs the same however soft it is.
     """
-    filters = mel_filters(sample_rate, 2 * (made.shape[1] - 1), ENVELOPE_BANDS)
-    level = real.square().sum(1).sqrt()
+    filters = mel_filters(sample_rate, 2 * (output.shape[1] - 1), ENVELOPE_BANDS)
+    level = target.square().sum(1).sqrt()
     speech = (level > ENVELOPE_RANGE * level.amax() + 1e-2).float()[:, None]
-    made, real, speech = (
+    output, target, speech = (
         part.unfold(2, ENVELOPE_WINDOW, ENVELOPE_STEP)
-        for part in (*((filters @ m.square() + 1e-6).sqrt() for m in (made, real)), speech)
+        for part in (*((filters @ m.square() + 1e-6).sqrt() for m in (output, target)), speech)
     )
     count = speech.sum(-1)
-    made, real = (
+    output, target = (
         (part - (part * speech).sum(-1, keepdim=True) / (count[..., None] + 1e-3)) * speech
-        for part in (made, real)
+        for part in (output, target)
     )
-    power = (made.square().sum(-1) + 1e-4).sqrt() * (real.square().sum(-1) + 1e-4).sqrt()
-    return ((1 - (made * real).sum(-1) / power) * count).mean() / (count.mean() + 1e-3)
+    power = (output.square().sum(-1) + 1e-4).sqrt() * (target.square().sum(-1) + 1e-4).sqrt()
+    return ((1 - (output * target).sum(-1) / power) * count).mean() / (count.mean() + 1e-3)

@@ -46,11 +46,11 @@ def inverse_spectrum(values: Tensor, hop: int) -> Tensor:
     """Turn `[B, n_fft/2 + 1, M]` complex into a wave `[B, M*hop]`, the inverse of `spectrum`."""
     n_fft, frames = 2 * (values.shape[1] - 1), values.shape[2]
     window = torch.hann_window(n_fft).to(values.real)
-    pieces = torch.fft.irfft(values, n=n_fft, dim=1) * window[:, None]
+    waves = torch.fft.irfft(values, n=n_fft, dim=1) * window[:, None]
     length = (frames - 1) * hop + n_fft
     energy = window.square()[None, :, None].expand(1, -1, frames).contiguous()
     total, weight = (
-        F.fold(part, (1, length), (1, n_fft), stride=(1, hop))[:, 0, 0] for part in (pieces, energy)
+        F.fold(part, (1, length), (1, n_fft), stride=(1, hop))[:, 0, 0] for part in (waves, energy)
     )
     side = (n_fft - hop) // 2
     return (total / weight.clamp(min=1e-3))[:, side : side + frames * hop]

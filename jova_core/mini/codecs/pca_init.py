@@ -1,4 +1,4 @@
-"""Where the training of the mini codecs starts: the best linear codec of a few clips.
+"""The start of the mini codecs' training: the best linear codec of a few clips.
 
 Both networks have a linear path from input to latent to output, and their residual blocks start
 at zero; so a few seconds of linear algebra replace the first minutes of descent.

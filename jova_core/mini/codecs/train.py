@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ...codecs import LatentStats
 from ...errors import JoVAError
-from ...files import atomic_write
+from ...files import write_tensors
 from ...media.pixels import to_frames, to_video
 from ..data.dataset import load_dataset
 from . import MiniAudioCodec, MiniVideoCodec, load_codecs, save_codecs
@@ -34,7 +34,7 @@ MOUTH_WEIGHT = 6.0
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """How long, how fast and where to: one of `minutes` (wall clock) and `steps` is given."""
+    """Length, rate and output of a run; give one of `minutes` (wall clock) and `steps`."""
 
     out: Path
     minutes: float | None = None
@@ -48,7 +48,9 @@ class Run:
 
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.steps is None):
-            raise JoVAError("give either minutes or steps to train a codec, not both and not none")
+            raise JoVAError(
+                f"Got minutes {self.minutes} and steps {self.steps}; give either minutes or steps."
+            )
 
     @property
     def log(self) -> Path:
@@ -56,7 +58,7 @@ class Run:
         return self.out.with_suffix(".jsonl")
 
     def fraction(self, step: int, started: float) -> float:
-        """Return how much of the run is over, in [0, 1]."""
+        """The fraction of the run so far, in [0, 1]."""
         if self.steps is not None:
             return min(1.0, step / self.steps)
         return min(1.0, (time.monotonic() - started) / (60 * self.minutes))
@@ -108,8 +110,8 @@ def tune_video_decoder(
 ) -> None:
     """Train the decoder alone and write the codecs to `out`: latents keep their meaning.
 
-    With more noise on the latents than a codec's own training has, and changes of the error from
-    frame to frame weighed too, it learns to draw steady pictures from what a sampler leaves behind.
+    With more noise on the latents than in the codec's own training, and a weight on changes of the
+    error from frame to frame, it learns steady pictures from a sampler's imperfect latents.
     """
     codecs = load_codecs(codecs_path)
     weights = Path(out).with_suffix(".video.safetensors")
@@ -134,7 +136,7 @@ def train_audio_codec(
     init_from: Path | str | None = None,
     compiled: bool = True,
 ) -> MiniAudioCodec:
-    """Train the audio codec on pieces of `crop` samples (whole latents); write its EMA to `out`."""
+    """Train the audio codec on crops of `crop` samples (whole latents); write its EMA to `out`."""
     run = Run(out=Path(out), minutes=minutes, steps=steps, batch=batch, lr=lr, seed=seed)
     paths = clip_paths(dataset_root, "train")
     torch.manual_seed(seed)
@@ -165,20 +167,20 @@ def evaluate_codecs(
     for path in clip_paths(dataset_root, "heldout")[:limit]:
         clip = load_file(path)
         with torch.inference_mode():
-            made = to_frames(codecs.video.decode(codecs.video.encode(to_video(clip["frames"]))))
+            decoded = to_frames(codecs.video.decode(codecs.video.encode(to_video(clip["frames"]))))
             wave = codecs.audio.decode(codecs.audio.encode(clip["audio"][None]))[0]
-        error = (made.float() - clip["frames"].float()).square()
+        error = (decoded.float() - clip["frames"].float()).square()
         mouth = mouth_mask(clip["mouth_box"], *error.shape[1:3])
-        heard = _stoi(clip["audio"], wave[: len(clip["audio"])])
-        rows.append((_psnr(error), _psnr(error[mouth]), heard))
+        stoi = _stoi(clip["audio"], wave[: len(clip["audio"])])
+        rows.append((_psnr(error), _psnr(error[mouth]), stoi))
     if not rows:
-        raise JoVAError(f"the data set {dataset_root} has no held-out clips to measure codecs on")
+        raise JoVAError(f"{dataset_root} has no held-out clips; give a data set with some.")
     means, worst = np.nanmean(rows, axis=0), np.nanmin(rows, axis=0)
     names = ("psnr", "psnr_mouth", "stoi")
     figures = {name: float(value) for name, value in zip(names, means, strict=True)}
     figures |= {f"{name}_worst": float(v) for name, v in zip(names, worst, strict=True)}
-    heard_clips = int(np.isfinite(np.array(rows)[:, 2]).sum())
-    return figures | {"clips": len(rows), "stoi_clips": heard_clips}
+    stoi_clips = int(np.isfinite(np.array(rows)[:, 2]).sum())
+    return figures | {"clips": len(rows), "stoi_clips": stoi_clips}
 
 
 def write_codecs(
@@ -201,13 +203,13 @@ def write_codecs(
 @torch.inference_mode()
 def latent_stats(paths: list[Path], video: MiniVideoCodec, audio: MiniAudioCodec) -> LatentStats:
     """Return per-channel mean and deviation of the latents of whole clips, in float64 sums."""
-    seen: dict[str, list[Tensor]] = {"video": [], "audio": []}
+    latents: dict[str, list[Tensor]] = {"video": [], "audio": []}
     for path in paths:
         clip = load_file(path)
-        seen["video"].append(video.encode(to_video(clip["frames"]))[0].flatten(1).double())
-        seen["audio"].append(audio.encode(clip["audio"][None])[0].double())
+        latents["video"].append(video.encode(to_video(clip["frames"]))[0].flatten(1).double())
+        latents["audio"].append(audio.encode(clip["audio"][None])[0].double())
     moments = {}
-    for name, parts in seen.items():
+    for name, parts in latents.items():
         values = torch.cat(parts, 1)
         moments[f"{name}_mean"] = values.mean(1).float()
         moments[f"{name}_std"] = values.std(1).float()
@@ -256,7 +258,7 @@ def _train(
             values[0].backward()
             norm = float(nn.utils.clip_grad_norm_(params, 1.0))
             if not math.isfinite(norm):
-                raise JoVAError(f"training gave a gradient that is not finite at step {step}")
+                raise JoVAError(f"Gradient became NaN or infinite at step {step}; lower the rate.")
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             torch._foreach_lerp_(average, params, 1 - min(0.998, (1 + step) / (10 + step)))
@@ -286,11 +288,10 @@ def _save_average(codec: nn.Module, average: list[Tensor], out: Path) -> nn.Modu
     averaged = type(codec)(codec.config)
     averaged.load_state_dict(codec.state_dict())
     with torch.no_grad():
-        moved = (name for name, p in codec.named_parameters() if p.requires_grad)
-        for name, value in zip(moved, average, strict=True):
+        names = (name for name, p in codec.named_parameters() if p.requires_grad)
+        for name, value in zip(names, average, strict=True):
             averaged.get_parameter(name).copy_(value)
-    with atomic_write(out) as temporary:
-        save_file({k: v.contiguous() for k, v in averaged.state_dict().items()}, temporary)
+    write_tensors(out, averaged.state_dict())
     return averaged.eval()
 
 
@@ -309,7 +310,7 @@ def _noise_like(codec: nn.Module, batch: Tensor, seed: int, step: int) -> Tensor
 def _video_batches(
     paths: list[Path], batch: int, crop: int, frames: int
 ) -> Callable[[np.random.Generator], tuple[Tensor, ...]]:
-    """What draws a batch of crops `[B, 3, F, crop, crop]` and their weights."""
+    """A sampler of batches of crops `[B, 3, F, crop, crop]` and their weights."""
 
     def sample(rng: np.random.Generator) -> tuple[Tensor, ...]:
         chosen = [paths[i] for i in rng.integers(len(paths), size=batch)]
@@ -343,7 +344,7 @@ def _video_crop(
 
 
 def _audio_crop(path: Path, rng: np.random.Generator, size: int) -> Tensor:
-    """Return a piece `[size]` of a clip at a random place and level."""
+    """Return a crop `[size]` of a clip at a random place and level."""
     with safe_open(path, framework="pt") as file:
         stored = file.get_slice("audio")
         start = int(rng.integers(max(1, stored.get_shape()[0] - size + 1)))
@@ -352,14 +353,14 @@ def _audio_crop(path: Path, rng: np.random.Generator, size: int) -> Tensor:
     return wave * float(rng.uniform(0.5, 1.1))
 
 
-def _stoi(real: Tensor, made: Tensor) -> float:
-    """Return pystoi's figure, or NaN where it warns that there is too little speech for one."""
+def _stoi(target: Tensor, output: Tensor) -> float:
+    """Return pystoi's figure, or NaN if it warns of too little speech."""
     from pystoi import stoi
 
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         try:
-            return float(stoi(real.numpy(), made.numpy(), 16000))
+            return float(stoi(target.numpy(), output.numpy(), 16000))
         except RuntimeWarning:
             return math.nan
 

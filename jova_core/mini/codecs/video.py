@@ -118,7 +118,7 @@ class Decoder(nn.Module):
         self.pixels = nn.Conv2d(fine, 3 * FINE_STRIDE**2, 3, padding=1)
 
     def empty_caches(self, latent: Tensor, batch: int) -> list[Tensor]:
-        """Return what precedes the first latent: zeros `[B, width, h, w]` per temporal block."""
+        """Return caches before the first latent: zeros `[B, width, h, w]` per temporal block."""
         shape = (batch, self.config.width, *latent.shape[-2:])
         count = min(self.config.temporal_blocks, self.config.decoder_blocks)
         empty = latent.new_zeros(shape).contiguous(memory_format=torch.channels_last)
@@ -197,8 +197,8 @@ class MiniVideoCodec(nn.Module):
     def _check_latent(self, latent: Tensor) -> None:
         if latent.ndim != 5 or latent.shape[1] != self.config.latent_channels:
             raise JoVAError(
-                f"the video codec decodes [B, {self.config.latent_channels}, T, h, w] latents, "
-                f"got {list(latent.shape)}; give it the latents of this codec"
+                f"Got video latents of shape {list(latent.shape)}; expected "
+                f"[B, {self.config.latent_channels}, T, h, w], the latents of this codec."
             )
 
 
@@ -213,9 +213,9 @@ def _check_video(video: Tensor) -> None:
     """Raise JoVAError unless video is `[B, 3, 4(T-1)+1, 8h, 8w]`."""
     shape = list(video.shape)
     if len(shape) != 5 or shape[1] != 3:
-        raise JoVAError(f"the video codec encodes [B, 3, F, H, W], got {shape}")
+        raise JoVAError(f"Got a video of shape {shape}; expected [B, 3, F, H, W].")
     frames, height, width = shape[2:]
     if frames % TIME_STRIDE != 1:
-        raise JoVAError(f"the video codec needs 4n + 1 frames (1, 5, 9, ...), got {frames}")
+        raise JoVAError(f"Got {frames} frames; expected 4n + 1 (1, 5, 9, ...).")
     if height % SPACE_STRIDE or width % SPACE_STRIDE or not height or not width:
-        raise JoVAError(f"height and width must be multiples of 8, got {height} x {width}")
+        raise JoVAError(f"Got {height} x {width} pixels; expected multiples of 8.")

@@ -97,7 +97,7 @@ def make_mini(
         )
     root = Path(root)
     if (root / "dataset.json").exists():
-        raise JoVAError(f"{root} already holds a data set; give another folder or delete it.")
+        raise JoVAError(f"{root} already contains a data set; give another folder or delete it.")
     try:
         (root / "clips").mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -130,18 +130,18 @@ def load_dataset(path: Path) -> Dataset:
     index = path / "dataset.json"
     if not index.is_file():
         raise JoVAError(
-            f"{path} holds no dataset.json; give the folder that `jova data make-mini` wrote."
+            f"{path} has no dataset.json; give a folder written by `jova data make-mini`."
         )
     try:
         raw = json.loads(index.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise JoVAError(
-            f"{index} is no valid JSON ({error}); render the data set again."
+            f"{index} is not valid JSON ({error}); render the data set again."
         ) from error
-    found = raw.get("format") if isinstance(raw, dict) else None
-    if found != FORMAT:
+    form = raw.get("format") if isinstance(raw, dict) else None
+    if form != FORMAT:
         raise JoVAError(
-            f"{index} has format {found!r}; this version reads {FORMAT!r}, "
+            f"{index} has format {form!r}; this version reads {FORMAT!r}, "
             "so render the data set again."
         )
     try:

@@ -32,7 +32,7 @@ def make_newcomer(
     """
     if clips < 1 or seed < 0:
         raise JoVAError(
-            f"{clips} clips of seed {seed} cannot be made; give 1 or more, and 0 or more."
+            f"Got {clips} clips and seed {seed}; give 1 or more clips, and a seed of 0 or more."
         )
     folder.mkdir(parents=True, exist_ok=True)
     bank, held_out = make_bank(WORDS, (NEW_VOICE,)), held_out_pairs(0)

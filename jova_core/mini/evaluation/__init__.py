@@ -1,1 +1,1 @@
-"""How good the mini's clips are: lip-sync, words, colours and voice, each beside its controls."""
+"""The quality of the mini's clips: lip-sync, words, colours and voice, each beside its controls."""

@@ -1,4 +1,4 @@
-"""Which skin, hair, shirt and background a clip shows and which voice it has.
+"""Skin, hair, shirt, background and voice of a clip.
 
 Small classifiers, trained on ground-truth clips only. Legend: B batch, F frames, M mel bands,
 L feature frames.
@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from ...errors import JoVAError
 from .features import BANDS, augmented, features
-from .fitting import Progress, fit, same_length_batches, seeded
+from .fitting import Progress, minimise, same_length_batches, seeded
 
 THUMB = 48  # pixels: enough for a shirt, little enough to be fast
-LOOKS = 3  # frames of a clip that are looked at: first, middle, last
+LOOKS = 3  # frames of a clip for the classifier: first, middle, last
 MISSING = -1
 
 
@@ -83,7 +83,7 @@ class VoiceClassifier(nn.Module):
 def thumbnails(frames: Tensor) -> Tensor:
     """First, middle and last of uint8 frames [F, H, W, 3] as uint8 [3, 3, 48, 48]."""
     if frames.ndim != 4 or frames.shape[-1] != 3 or len(frames) == 0:
-        raise JoVAError(f"Attributes are read from frames [F, H, W, 3]; {list(frames.shape)} came.")
+        raise JoVAError(f"Got frames of shape {list(frames.shape)}; expected [F, H, W, 3].")
     chosen = torch.linspace(0, len(frames) - 1, LOOKS).round().long()
     pixels = frames[chosen].permute(0, 3, 1, 2).float()
     return F.adaptive_avg_pool2d(pixels, (THUMB, THUMB)).round().byte()
@@ -110,7 +110,7 @@ def train_looks(
         logits = model(_disturbed(thumbs[clips, looks].float() / 127.5 - 1, generator))
         return sum(_cross_entropy(logits[name], targets[name][clips]) for name in logits)
 
-    return fit(model, loss, steps=steps, progress=progress)
+    return minimise(model, loss, steps=steps, progress=progress)
 
 
 def train_voices(
@@ -135,7 +135,7 @@ def train_voices(
         disturbed = augmented(torch.stack([mels[i] for i in chosen]), generator, warp=0.2)
         return F.cross_entropy(model(disturbed), targets[chosen])
 
-    return fit(model, loss, steps=steps, progress=progress)
+    return minimise(model, loss, steps=steps, progress=progress)
 
 
 def _step(narrow: int, wide: int) -> nn.Sequential:
@@ -152,9 +152,9 @@ def _targets(
 
 
 def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    known = targets != MISSING
+    labelled = targets != MISSING
     total = F.cross_entropy(logits, targets, ignore_index=MISSING, reduction="sum")
-    return total / known.sum().clamp(min=1)
+    return total / labelled.sum().clamp(min=1)
 
 
 def _disturbed(pixels: Tensor, generator: torch.Generator) -> Tensor:
@@ -168,8 +168,8 @@ def _disturbed(pixels: Tensor, generator: torch.Generator) -> Tensor:
     theta[:, 0, 0] = theta[:, 1, 1] = uniform(0.92, 1.08)
     theta[:, :, 2] = uniform(-0.12, 0.12, 2)
     grid = F.affine_grid(theta, list(pixels.shape), align_corners=False)
-    moved = F.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
-    soft = F.avg_pool2d(F.pad(moved, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    moved = torch.lerp(moved, soft, uniform(0, 1, 1, 1, 1))
-    tint = uniform(0.94, 1.06, 3, 1, 1) * moved + uniform(-0.05, 0.05, 3, 1, 1)
+    pixels = F.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
+    soft = F.avg_pool2d(F.pad(pixels, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    pixels = torch.lerp(pixels, soft, uniform(0, 1, 1, 1, 1))
+    tint = uniform(0.94, 1.06, 3, 1, 1) * pixels + uniform(-0.05, 0.05, 3, 1, 1)
     return tint + uniform(0, 0.1, 1, 1, 1) * torch.randn(tint.shape, generator=generator)

@@ -1,4 +1,4 @@
-"""What an evaluation asks for: prompts of held-out clips, or of a JSON file."""
+"""The cases of an evaluation: prompts of held-out clips, or of a JSON file."""
 
 import json
 import re
@@ -24,7 +24,7 @@ VOICE = re.compile(r"\b(\w+) voice\b")
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One prompt and its length; `clip` is the ground truth, where there is one."""
+    """One prompt and its length; `clip` is the ground truth, if any."""
 
     prompt: Prompt
     frames: int
@@ -37,12 +37,12 @@ class Case:
 
     @property
     def looks(self) -> dict[str, str | None]:
-        """Attribute values that the caption names; None is not scored."""
+        """Attribute values in the caption; None is not scored."""
         return {name: _named(self.prompt.video_caption, *rule) for name, rule in LOOKS.items()}
 
     @property
     def voice(self) -> str | None:
-        """The voice that the audio caption names; None is not scored."""
+        """The voice in the audio caption; None is not scored."""
         return _named(self.prompt.audio_caption, VOICE, VOICES)
 
 
@@ -50,7 +50,7 @@ def clip_cases(dataset: Dataset, limit: int, split: Split = "heldout") -> list[C
     """Up to `limit` clips of a split of a data set, evenly spread; JoVAError if it has none."""
     clips = [clip for clip in dataset.clips if clip.split == split]
     if not clips:
-        raise JoVAError(f"{dataset.root} has no {split} clips: make it again with `jova data`.")
+        raise JoVAError(f"{dataset.root} has no {split} clips; make it again with `jova data`.")
     return [
         Case(
             prompt=Prompt(
@@ -68,14 +68,14 @@ def clip_cases(dataset: Dataset, limit: int, split: Split = "heldout") -> list[C
 def read_cases(path: str | Path) -> list[Case]:
     """Prompts of a JSON list of {video_caption, audio_caption, transcript, frames}.
 
-    JoVAError says which entry is wrong.
+    JoVAError with the number of a wrong entry.
     """
     try:
         entries = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise JoVAError(f"{path} is not a readable JSON file of prompts: {error}.") from error
+        raise JoVAError(f"{path} is not a readable JSON list of prompts: {error}.") from error
     if not isinstance(entries, list) or not entries:
-        raise JoVAError(f"{path} must hold a JSON list with at least one prompt.")
+        raise JoVAError(f"{path} must contain a JSON list with at least one prompt.")
     return [_case(entry, f"Prompt {i} of {path}") for i, entry in enumerate(entries)]
 
 

@@ -25,8 +25,8 @@ from .judges import Judges
 from .shuffle import shuffled_controls
 from .words import words_right, words_right_shuffled
 
-FPS = 16  # where no data set says otherwise
-# Figures that the ground truth through the codecs is asked for too.
+FPS = 16  # without a data set
+# Figures with a ceiling: the ground truth through the codecs.
 CEILINGS = (
     *("words", "sync", "sync_width", "offset_frames"),
     *("attributes", "voice", "faces_found", "flicker"),
@@ -60,7 +60,7 @@ class Codecs(Protocol):
 
 
 class Detector(Protocol):
-    """What finds lips: `LipDetector`, or a stand-in."""
+    """A detector of lips: `LipDetector`, or a stand-in."""
 
     def detect(self, frames: Tensor) -> LipTrack:
         """The lips of uint8 frames [F, H, W, 3]."""
@@ -72,7 +72,7 @@ GenerateFn = Callable[[Prompt, int, int], Clip]
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What the judges saw and heard in one clip."""
+    """The judges' findings in one clip."""
 
     heard: list[str]
     looks: dict[str, str]
@@ -105,27 +105,27 @@ def evaluate(
     """Figures of `limit` held-out prompts of the data set, or of `prompts`; JSON-able.
 
     `generate_fn(prompt, frames, seed + i)` makes clip i. Shares and correlations are 0 to 1; a
-    figure that cannot be had (no ground truth, no face) is None. `detector` finds the lips: by
+    missing figure (no ground truth, no face) is None. `detector` finds the lips: by
     default a LipDetector with the model file of the environment. `progress(done, total)` follows
     each prompt.
     """
     cases = list(prompts) if prompts is not None else clip_cases(dataset, limit)
     fps = dataset.fps if dataset else FPS
-    made, ceiling = [], []
-    with nullcontext(detector) if detector else LipDetector() as eyes:
+    measured, ceiling = [], []
+    with nullcontext(detector) if detector else LipDetector() as lips:
         for i, case in enumerate(cases):
             clip = generate_fn(case.prompt, case.frames, seed + i)
-            made.append(measure(clip, judges, eyes, fps=fps))
+            measured.append(measure(clip, judges, lips, fps=fps))
             if case.clip and codecs and dataset:
                 truth = through_codecs(dataset, case.clip, codecs)
-                ceiling.append(measure(truth, judges, eyes, fps=fps))
+                ceiling.append(measure(truth, judges, lips, fps=fps))
             if progress:
                 progress(i + 1, len(cases))
     top = summarise(cases, ceiling, seed=seed, shuffles=shuffles) if ceiling else {}
-    result = summarise(cases, made, seed=seed, shuffles=shuffles)
+    result = summarise(cases, measured, seed=seed, shuffles=shuffles)
     result |= {f"{name}_ceiling": top.get(name) for name in CEILINGS}
     result["judges"] = dict(judges.figures)
-    result["details"] = [_detail(c, m) for c, m in zip(cases, made, strict=True)]
+    result["details"] = [_detail(c, m) for c, m in zip(cases, measured, strict=True)]
     return _jsonable(result)
 
 
@@ -139,9 +139,9 @@ def words_figures(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """How many words of `cases` (which have ground truth) are heard, shuffled and at the ceiling.
+    """Share of heard words of `cases` with ground truth, shuffled and at the ceiling.
 
-    For words that no training clip holds; the names of the figures say so.
+    For words in no training clip, as the names of the figures say.
     """
     wanted, heard, top = [case.words for case in cases], [], []
     for i, case in enumerate(cases):
@@ -168,7 +168,7 @@ def through_codecs(dataset: Dataset, info: ClipInfo, codecs: Codecs) -> Clip:
 
 
 def measure(clip: Clip, judges: Judges, detector: Detector, *, fps: int = 16) -> Measured:
-    """Everything the judges say about one clip."""
+    """All measurements of one clip."""
     track = detector.detect(clip.frames)
     envelope = speech_envelope(clip.audio, SAMPLE_RATE, fps, len(clip.frames))
     return Measured(
@@ -205,8 +205,8 @@ def summarise(
         "per_attribute": shares,
         "voice": _share([(c.voice, m.voice) for c, m in zip(cases, measured, strict=True)]),
         "flicker": _mean([m.flicker for m in measured]),
-        "faces_found": sum(m.sync.found > 0 for m in measured),
-        "faces_share": _mean([m.sync.found for m in measured]),
+        "faces_found": sum(m.sync.face_share > 0 for m in measured),
+        "faces_share": _mean([m.sync.face_share for m in measured]),
     }
 
 
@@ -233,13 +233,13 @@ def _looks_right(cases: Sequence[Case], measured: Sequence[Measured]) -> dict[st
 
 
 def _share(pairs: Sequence[tuple[str | None, str]]) -> float:
-    """Share of pairs that agree, over those where something was asked for."""
+    """Share of pairs that agree, over those with a wanted value."""
     return _mean([float(wanted == seen) for wanted, seen in pairs if wanted is not None])
 
 
 def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) / len(known) if known else math.nan
+    values = [value for value in values if not math.isnan(value)]
+    return sum(values) / len(values) if values else math.nan
 
 
 def _detail(case: Case, measured: Measured) -> dict[str, Any]:
@@ -253,7 +253,7 @@ def _detail(case: Case, measured: Measured) -> dict[str, Any]:
         "voice": measured.voice,
         "sync": measured.sync.opening,
         "offset_frames": measured.sync.offset_frames,
-        "found": measured.sync.found,
+        "found": measured.sync.face_share,
     }
 
 

@@ -1,4 +1,4 @@
-"""What the judges hear: log-mel features of a wave, and their augmentation for training.
+"""Input of the judges of audio: log-mel features of a wave, and their augmentation.
 
 Legend: B batch, N samples, M mel bands, L feature frames (62.5 per second).
 """

@@ -1,4 +1,4 @@
-"""How every judge is trained: seeded weights, batches of equal length, AdamW on one cycle."""
+"""The training of every judge: seeded weights, batches of equal length, AdamW on one cycle."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -12,14 +12,14 @@ Progress = Callable[[int, int, float], None]
 
 
 def seeded(make: Callable[[], Module], seed: int) -> Module:
-    """What `make` builds when its layers draw their first weights from `seed`."""
+    """The module of `make`, with first weights from `seed`."""
     # Layers know only torch's global generator: lend it the seed and put its state back.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return make()
 
 
-def fit(
+def minimise(
     model: Module, loss: Callable[[], Tensor], *, steps: int, progress: Progress | None = None
 ) -> Module:
     """Lower `loss()` for `steps` steps; `progress(step, steps, loss)` after each of them."""

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ...errors import JoVAError
-from ...files import atomic_write, read_tensors
+from ...files import read_tensors, write_tensors
 from ..data.dataset import ClipInfo, Dataset, load_clip
 from ..data.vocabulary import BACKGROUNDS, HAIRS, SHIRTS, SKINS, UNSEEN_WORDS, VOICES, WORDS
 from .attributes import LookClassifier, VoiceClassifier, thumbnails, train_looks, train_voices
@@ -31,7 +30,7 @@ Report = Callable[[str, int, int, float], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Judges:
-    """Three classifiers and how they did on held-out ground truth (`figures`, 0 to 1)."""
+    """Three classifiers and their `figures` on held-out ground truth, 0 to 1."""
 
     recogniser: WordRecogniser
     looks: LookClassifier
@@ -77,12 +76,12 @@ def train_judges(
     """
     clips = spread([clip for clip in dataset.clips if clip.split == "train"], limit)
     if not clips:
-        raise JoVAError(f"{dataset.root} has no training clips: make it with `jova data`.")
+        raise JoVAError(f"{dataset.root} has no training clips; make some with `jova data`.")
     clips += [clip for clip in dataset.clips if clip.split == "unseen"]
     steps = {"recogniser": 1200, "looks": 400, "voices": 300} | dict(steps or {})
     material = _gather(dataset, clips)
 
-    def how(what: str) -> dict[str, Any]:
+    def options(what: str) -> dict[str, Any]:
         return {"steps": steps[what], "seed": seed, "progress": _named(report, what)}
 
     lines = [clip.transcript for clip in clips]
@@ -90,9 +89,9 @@ def train_judges(
     labels = [clip.attributes for clip in clips]
     voices = [clip.voice for clip in clips]
     judges = Judges(
-        recogniser=train_recogniser(material.mels, lines, words=words, **how("recogniser")),
-        looks=train_looks(material.thumbs, labels, classes=CLASSES, **how("looks")),
-        voices=train_voices(material.mels, voices, voices=VOICES, **how("voices")),
+        recogniser=train_recogniser(material.mels, lines, words=words, **options("recogniser")),
+        looks=train_looks(material.thumbs, labels, classes=CLASSES, **options("looks")),
+        voices=train_voices(material.mels, voices, voices=VOICES, **options("voices")),
         figures={},
     )
     held_out = spread([clip for clip in dataset.clips if clip.split == "heldout"], 200)
@@ -126,7 +125,7 @@ def accuracy(judges: Judges, dataset: Dataset, clips: Sequence[ClipInfo]) -> dic
 def save_judges(judges: Judges, path: str | Path) -> None:
     """Write the judges as safetensors; words, classes and figures stand in the metadata."""
     tensors = {
-        f"{part}.{name}": value.contiguous()
+        f"{part}.{name}": value
         for part, module in judges.parts().items()
         for name, value in module.state_dict().items()
     }
@@ -136,12 +135,11 @@ def save_judges(judges: Judges, path: str | Path) -> None:
         "voices": judges.voices.voices,
         "figures": dict(judges.figures),
     }
-    with atomic_write(Path(path)) as temporary:
-        save_file(tensors, temporary, {"format": FORMAT, "judges": json.dumps(about)})
+    write_tensors(path, tensors, {"format": FORMAT, "judges": json.dumps(about)})
 
 
 def load_judges(path: str | Path) -> Judges:
-    """Read judges; JoVAError if the file is none of ours or damaged."""
+    """Read judges; JoVAError for a foreign or damaged file."""
     try:
         tensors, metadata = read_tensors(path, "judges", "judges that `jova eval-mini` trained")
         about = json.loads(metadata["judges"])
@@ -154,7 +152,7 @@ def load_judges(path: str | Path) -> Judges:
         _fill(judges, tensors)
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise JoVAError(
-            f"{path} is not a readable file of judges ({error}): delete it, "
+            f"{path} is not a readable file of judges ({error}); delete it, and "
             "the next evaluation trains new ones."
         ) from error
     return judges

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ...errors import JoVAError
 from .features import BANDS, augmented, features
-from .fitting import fit, same_length_batches, seeded
+from .fitting import minimise, same_length_batches, seeded
 
 WIDTH = 128
 DILATIONS = (1, 2, 4, 1, 2, 4)
@@ -70,7 +70,7 @@ def train_recogniser(
     seed: int = 0,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> WordRecogniser:
-    """Train on `features` [M, L] of clips and what they say; `progress(step, steps, loss)`.
+    """Train on `features` [M, L] of clips and their transcripts; `progress(step, steps, loss)`.
 
     Deterministic by seed and thread count. JoVAError if a transcript has a word not in `words`.
     """
@@ -84,7 +84,7 @@ def train_recogniser(
         scores = model(augmented(torch.stack([mels[i] for i in chosen]), generator))
         return _ctc(scores, [targets[i] for i in chosen])
 
-    return fit(model, loss, steps=steps, progress=progress)
+    return minimise(model, loss, steps=steps, progress=progress)
 
 
 def _fresh(words: Sequence[str], mels: Sequence[Tensor], seed: int) -> WordRecogniser:
@@ -101,8 +101,8 @@ def _numbers(transcript: str, words: Sequence[str]) -> Tensor:
     unknown = sorted({word for word in transcript.split() if word not in places})
     if unknown:
         raise JoVAError(
-            f"The recogniser is to learn {len(places)} words and {', '.join(unknown)} is not "
-            "among them: give it every word of the transcripts."
+            f"Got transcripts with {', '.join(unknown)}, outside the recogniser's {len(places)} "
+            "words; give it every word of the transcripts."
         )
     return torch.tensor([places[word] for word in transcript.split()], dtype=torch.long)
 

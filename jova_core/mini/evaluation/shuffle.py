@@ -1,4 +1,4 @@
-"""Shuffled controls: how well mouths match the voices of other clips.
+"""Shuffled controls: the match of mouths with the voices of other clips.
 
 Legend: F video frames.
 """
@@ -69,8 +69,8 @@ def _pairwise(
 
 
 def _moves(track: Tensor) -> bool:
-    known = track[torch.isfinite(track)].double()
-    return len(known) >= MIN_FRAMES and float(known.std()) >= FLAT
+    values = track[torch.isfinite(track)].double()
+    return len(values) >= MIN_FRAMES and float(values.std()) >= FLAT
 
 
 def derangements(groups: Sequence[Hashable], *, n: int, seed: int) -> np.ndarray:

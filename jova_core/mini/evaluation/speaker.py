@@ -1,4 +1,4 @@
-"""Who speaks, as numbers: the pitch and the mean cepstrum of the voiced frames.
+"""Features of a speaker: the pitch and the mean cepstrum of the voiced frames.
 
 Legend: N samples, M frames, K cepstral coefficients.
 """

@@ -22,7 +22,7 @@ TASK_ROWS = (
     ("voice → lips: closed on b m p", "lips_closed", None, "lips_closed_ceiling"),
     ("portrait: attributes kept", "portrait_attributes", None, None),
     ("portrait: words", "portrait_words", None, None),
-    ("film → voice: loudness", "envelope", None, "envelope_ceiling"),
+    ("video → voice: loudness", "envelope", None, "envelope_ceiling"),
 )
 
 

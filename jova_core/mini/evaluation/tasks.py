@@ -1,4 +1,4 @@
-"""What a model makes of what it is given: a voice, a portrait, a silent film of held-out clips.
+"""Clips from given media: a voice, a portrait, or a silent video of held-out clips.
 
 The ceiling is the true clip put through the codecs. Legend: F frames, N samples.
 """
@@ -24,20 +24,20 @@ from .words import words_right
 BILABIALS = frozenset("bmp")
 CLOSED = 0.25  # of the clip's widest opening (95th percentile), below which lips count as closed
 
-# (prompt, frames, seed, what is given by name: "audio" [N], "image" or "video" uint8) → clip
+# (prompt, frames, seed, given media by name: "audio" [N], "image" or "video" uint8) → clip
 GivenFn = Callable[[Prompt, int, int, Mapping[str, Tensor]], Clip]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskResult:
-    """One held-out clip's figures, each with its ceiling where it has one; NaN where unknown."""
+    """One held-out clip's figures, most with a ceiling; NaN if unknown."""
 
     opening: tuple[float, float]  # correlation of lip opening with the true one, its ceiling
     width: tuple[float, float]
-    closures: tuple[int, int, int]  # of b, m, p: true ones, made ones, those of the ceiling
+    closures: tuple[int, int, int]  # of b, m, p: true, generated, at the ceiling
     envelope: tuple[float, float]  # correlation of loudness with the true one, its ceiling
-    looks: dict[str, bool]  # attributes of the portrait that were kept
-    heard: list[str]  # words said by the portrait
+    looks: dict[str, bool]  # whether attributes of the portrait stayed
+    heard: list[str]  # words of the portrait
 
 
 def evaluate_tasks(
@@ -51,28 +51,28 @@ def evaluate_tasks(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Figures of voice → video, portrait → video and film → voice; three clips a case.
+    """Figures of voice → video, portrait → video and video → voice; three clips per case.
 
     Cases must have a ground-truth clip. Case i is made with `seed + i`.
     """
-    found = []
+    results = []
     for i, case in enumerate(cases):
-        found.append(
+        results.append(
             _measure(generate_fn, dataset, codecs, judges, case, detector=detector, seed=seed + i)
         )
         if progress:
             progress(i + 1, len(cases))
-    true, made, ceiling = (sum(r.closures[k] for r in found) for k in range(3))
-    kept = [right for r in found for right in r.looks.values()]
+    true, generated, ceiling = (sum(r.closures[k] for r in results) for k in range(3))
+    looks = [right for r in results for right in r.looks.values()]
     return {
-        **_pair("lips_opening", [r.opening for r in found]),
-        **_pair("lips_width", [r.width for r in found]),
-        "lips_closed": made / true if true else None,
+        **_pair("lips_opening", [r.opening for r in results]),
+        **_pair("lips_width", [r.width for r in results]),
+        "lips_closed": generated / true if true else None,
         "lips_closed_ceiling": ceiling / true if true else None,
         "lips_closed_cases": true,
-        "portrait_attributes": sum(kept) / len(kept) if kept else None,
-        "portrait_words": words_right([c.words for c in cases], [r.heard for r in found]),
-        **_pair("envelope", [r.envelope for r in found]),
+        "portrait_attributes": sum(looks) / len(looks) if looks else None,
+        "portrait_words": words_right([c.words for c in cases], [r.heard for r in results]),
+        **_pair("envelope", [r.envelope for r in results]),
     }
 
 
@@ -130,11 +130,11 @@ def _closures(
 
 
 def _closed(opening: Tensor) -> Tensor:
-    """bool [F]: where lips are closed; False where they are unknown."""
-    known = opening[torch.isfinite(opening)]
-    if not len(known):
+    """bool [F]: closed lips; False without a face."""
+    values = opening[torch.isfinite(opening)]
+    if not len(values):
         return torch.zeros(len(opening), dtype=torch.bool)
-    return opening < CLOSED * known.quantile(0.95)
+    return opening < CLOSED * values.quantile(0.95)
 
 
 def _runs(marks: Tensor, offset: int) -> list[tuple[int, int]]:
@@ -145,7 +145,7 @@ def _runs(marks: Tensor, offset: int) -> list[tuple[int, int]]:
 
 
 def _pair(name: str, values: Sequence[tuple[float, float]]) -> dict[str, float | None]:
-    """Means of a figure and of its ceiling over the cases where both are known."""
-    known = [pair for pair in values if not any(map(math.isnan, pair))]
-    means = [sum(column) / len(known) for column in zip(*known, strict=True)] or [None, None]
+    """Means of a figure and of its ceiling over the cases with both."""
+    pairs = [pair for pair in values if not any(map(math.isnan, pair))]
+    means = [sum(column) / len(pairs) for column in zip(*pairs, strict=True)] or [None, None]
     return {name: means[0], f"{name}_ceiling": means[1]}

@@ -1,4 +1,4 @@
-"""How many words came out right: edit distance, word error rate and its shuffled control."""
+"""Share of right words: edit distance, word error rate and its shuffled control."""
 
 from collections.abc import Sequence
 

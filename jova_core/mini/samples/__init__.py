@@ -23,14 +23,14 @@ _FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """A clip: frames uint8 `[F, 96, 96, 3]`, sound float `[N]`, rates, and the prompt it fits."""
+    """A clip: frames uint8 `[F, 96, 96, 3]`, audio float `[N]`, rates, and its prompt."""
 
     frames: Tensor
     audio: Tensor
     fps: Fraction
     sample_rate: int
     prompt: Prompt
-    mouth: tuple[int, int, int, int]  # px (x0, y0, x1, y1), what the mouth covers in all frames
+    mouth: tuple[int, int, int, int]  # px (x0, y0, x1, y1), around the mouth of all frames
 
 
 def sample_names() -> tuple[str, ...]:
@@ -45,17 +45,17 @@ def load_sample(name: str) -> Sample:
     about = _about()
     if name not in about["characters"]:
         raise JoVAError(f"There is no character {name!r}; choose {', '.join(sample_names())}.")
-    with Image.open(_FOLDER / f"{name}.webp") as film:
-        pictures = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(film)]
-    told = dict(about["characters"][name])
-    mouth = tuple(told.pop("mouth"))
-    sound, rate = read_audio_native(_FOLDER / f"{name}.flac")
+    with Image.open(_FOLDER / f"{name}.webp") as image:
+        pictures = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(image)]
+    captions = dict(about["characters"][name])
+    mouth = tuple(captions.pop("mouth"))
+    audio, rate = read_audio_native(_FOLDER / f"{name}.flac")
     return Sample(
         frames=torch.from_numpy(np.stack(pictures)),
-        audio=sound[0],
+        audio=audio[0],
         fps=Fraction(about["fps"]),
         sample_rate=rate,
-        prompt=Prompt(**told),
+        prompt=Prompt(**captions),
         mouth=mouth,
     )
 

@@ -1,11 +1,10 @@
 """JoVA-mini's text encoder: fixed codes for words and sounds, no weights.
 
 A known word of a caption is one token; an unknown one is left out (the caller names it). A word of
-the transcript is one token for each of its sounds, so that words nobody trained on can be spoken; a
+the transcript is one token for each of its sounds, so that untrained words can be spoken too; a
 trained word signs its sounds with its own code as well. Codes are ±1 from a hash of the text: the
-same on every machine, and new words never move old ones; the network's input projection is what
-learns their meaning. The rest of a token's features says where it stands: which part of the prompt,
-which word, which sound.
+same on every machine, and new words never change old ones; the network's input projection
+learns their meaning. The rest of a token's features is its place: part of the prompt, word, sound.
 """
 
 import hashlib
@@ -23,7 +22,7 @@ from ...vocabulary import Vocabulary
 from .pronounce import pronounce
 
 _WORD, _SOUND, _WHERE = 192, 64, 30
-# Words of a caption that tell pictures apart by nothing; leaving them out keeps the text short.
+# Words of captions without meaning for the picture; the text is shorter without them.
 _FILLERS = frozenset(("a", "an", "the", "with", "in", "on", "and"))
 
 
@@ -31,7 +30,7 @@ _FILLERS = frozenset(("a", "an", "the", "with", "in", "on", "and"))
 class Token:
     """A caption's word or a spoken word's sound: part of the prompt, word and sound index.
 
-    `text` is "" for a sound whose word is not named; `sound` is "" in captions.
+    `text` is "" for a sound of an unnamed word; `sound` is "" in captions.
     """
 
     text: str
@@ -61,17 +60,17 @@ class MiniTextEncoder:
 
     @classmethod
     def check(cls, config: JoVAConfig) -> None:
-        """JoVAError if a checkpoint of this config was trained with other text encoders."""
+        """JoVAError for a config with other text encoders."""
         if [(spec.name, spec.width) for spec in config.text] != [(cls.name, cls.width)]:
             names = " + ".join(f"{spec.name} ({spec.width} wide)" for spec in config.text)
             raise JoVAError(
-                f"This checkpoint reads {names}; the mini's encoder is {cls.name} ({cls.width} "
-                "wide): choose the encoders it was trained with."
+                f"This checkpoint reads {names}, not the mini's encoder {cls.name} ({cls.width} "
+                "wide); choose the encoders of its training."
             )
 
     @classmethod
     def of(cls, config: JoVAConfig, vocabulary: Vocabulary) -> "MiniTextEncoder":
-        """The encoder of a checkpoint; JoVAError if it was trained with others."""
+        """The encoder of a checkpoint; JoVAError for a config with others."""
         cls.check(config)
         return cls(vocabulary, config.text[0].max_tokens, config.prompt)
 
@@ -94,8 +93,8 @@ class MiniTextEncoder:
                 tokens += [Token(text, part, index, sound, at) for at, sound in sounds]
         if len(tokens) > self.max_tokens:
             raise JoVAError(
-                f"The prompt needs {len(tokens)} tokens, this model has {self.max_tokens}; "
-                "shorten the transcript (each sound of a word is a token)."
+                f"Got a prompt of {len(tokens)} tokens; this model reads up to {self.max_tokens}: "
+                "shorten the transcript (each phoneme of a word is a token)."
             )
         return tokens
 
@@ -110,8 +109,8 @@ class MiniTextEncoder:
         self, prompts: Sequence[Prompt], *, phonemes_only: Sequence[Collection[int]] = ()
     ) -> Tensor:
         """`[B, max_tokens, width]`; see `TextEncoder`."""
-        hidden = phonemes_only or [()] * len(prompts)
-        tokens = [self.tokens(*pair) for pair in zip(prompts, hidden, strict=True)]
+        unnamed = phonemes_only or [()] * len(prompts)
+        tokens = [self.tokens(*pair) for pair in zip(prompts, unnamed, strict=True)]
         return torch.stack([self.features(row) for row in tokens])
 
 

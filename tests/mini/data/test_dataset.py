@@ -174,7 +174,7 @@ def test_bad_numbers_are_refused(tmp_path, bad):
 
 
 def test_a_folder_with_a_data_set_is_not_overwritten(made):
-    with pytest.raises(JoVAError, match="already holds"):
+    with pytest.raises(JoVAError, match="already contains"):
         make_mini(made.root, clips=1)
 
 
@@ -183,7 +183,7 @@ def test_unreadable_indexes_say_what_to_do(tmp_path):
         load_dataset(tmp_path)
     index = tmp_path / "dataset.json"
     index.write_text("{")
-    with pytest.raises(JoVAError, match="no valid JSON"):
+    with pytest.raises(JoVAError, match="not valid JSON"):
         load_dataset(tmp_path)
     index.write_text('{"format": "other"}')
     with pytest.raises(JoVAError, match="format 'other'"):

@@ -55,7 +55,7 @@ def test_trained_words_can_be_given_by_phonemes_alone(encoder):
 
 
 def test_too_long_a_prompt_is_refused():
-    with pytest.raises(JoVAError, match="needs 5 tokens, this model has 3"):
+    with pytest.raises(JoVAError, match="prompt of 5 tokens; this model reads up to 3"):
         MiniTextEncoder(VOCABULARY, 3).tokens(Prompt(transcript="zebra"))
 
 
