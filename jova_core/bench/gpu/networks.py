@@ -74,18 +74,23 @@ def random_latents(config: JoVAConfig, clip: ClipSize, device: str, batch: int =
 
 
 def guided(
-    model: Callable[..., AVLatents], config: JoVAConfig, clip: ClipSize, device: str, *, passes: int
+    model: Callable[..., AVLatents],
+    config: JoVAConfig,
+    clip: ClipSize,
+    device: str,
+    *,
+    passes: int,
+    dtype: torch.dtype = torch.bfloat16,
 ) -> GuidedVelocity:
     """The velocity that sampling calls, with random text: unguided (one pass) or guided (two)."""
     video, _ = clip.shapes(config, 2)
-    zeros = torch.zeros(video, device=device, dtype=torch.bfloat16)
+    zeros = torch.zeros(video, device=device, dtype=dtype)
+    text = tuple(features.to(dtype) for features in _text(config, device, 2))
     scale = {} if passes == 2 else {"cfg_video": 1.0, "cfg_audio": 1.0}
     return GuidedVelocity(
         model=model,
         settings=SampleSettings(**scale),
-        conditioning=Conditioning(
-            text=_text(config, device, 2), image=zeros, image_mask=zeros[:1, :1]
-        ),
+        conditioning=Conditioning(text=text, image=zeros, image_mask=zeros[:1, :1]),
         free_video=torch.ones(video[2], device=device),
         free_audio=1.0,
     )
