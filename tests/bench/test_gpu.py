@@ -1,4 +1,4 @@
-"""The scripts for a GPU, whole, in tiny sizes on a CPU; and what they do about failures and time."""
+"""The GPU scripts whole, in tiny sizes on a CPU; what they do about failures and time."""
 
 import importlib.util
 import json
