@@ -57,7 +57,7 @@ def bench_gpu_a(plan: Plan) -> dict[str, Any]:
         Item(name="attention", run=lambda: _attention(sizes, roofs(), plan)),
         *block_items(plan, wide=True),
         Item(name="row kernels", run=lambda: _row_kernels(sizes[-1], roofs(), plan)),
-        *block_items(plan, wide=False),
+        *([] if plan.tiny else block_items(plan, wide=False)),
     ]
     return run_items("gpu_a", items, plan)
 
