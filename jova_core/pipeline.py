@@ -170,7 +170,7 @@ class GuidedVelocity:
     def _audio_guided_alone(self, x: AVLatents, sigma: float, scale: float) -> AVLatents:
         """The prompt's velocity, its audio guided against audio without prompt and pictures."""
         cond = self._predict(x, sigma, 1)
-        time = torch.full((1,), 1000 * sigma * self.free_audio)
+        time = torch.full((1,), 1000 * sigma * self.free_audio, device=x.audio.device)
         empty = tuple(text[1:] for text in self.conditioning.text)
         alone = self.model(AVLatents(audio=x.audio), time, time, Conditioning(text=empty))
         return AVLatents(video=cond.video, audio=torch.lerp(alone.audio, cond.audio, scale))
@@ -180,6 +180,6 @@ class GuidedVelocity:
         return self.model(
             x.map(lambda part: torch.cat([part] * count)),
             (1000 * sigma * self.free_video)[None].repeat(count, 1),
-            torch.full((count,), 1000 * sigma * self.free_audio),
+            torch.full((count,), 1000 * sigma * self.free_audio, device=x.audio.device),
             replace(both, text=tuple(t[:count] for t in both.text), image=both.image[:count]),
         )

@@ -298,4 +298,4 @@ def test_bench_names_its_phases(capsys, monkeypatch, what, names):
     assert set(figures) == names | {"torch", "threads"} | peaks
     assert all(0 < figures[name] < 60 for name in names)
     assert main(["bench", what, "--repeat", "0"]) == 2
-    assert main(["bench", what, "--gpu"]) == 2
+    assert main(["bench", what, "--tiny"]) == 2

@@ -1,7 +1,8 @@
 """`jova bench block`: our block beside those of other systems, per FLOP, in one interleaved run.
 
 Two sets of switches are measured. "defaults": every system as it ships, ours with `fast_fp32`.
-"equal": `fast_fp32` and attention in fp32 for everybody, so that only the blocks differ.
+"equal": `fast_fp32` and attention in fp32 for everybody, so that only the blocks differ. On a GPU
+"defaults" changes nothing and "equal" gives everybody cuDNN's attention.
 """
 
 import platform
@@ -15,11 +16,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..errors import JoVAError
 from ..kernels import fast_fp32
 from .peers import (
     DTYPES,
+    PEERS,
     WORST,
     BlockSize,
     Contender,
@@ -28,10 +31,16 @@ from .peers import (
     plain_forward,
     wide_attention,
 )
-from .timing import rounds, thread
+from .timing import gpu, rounds, thread
 
 SWITCHES = ("defaults", "equal")
 ROOF = "roof"
+CUDNN_FIRST = [
+    SDPBackend.CUDNN_ATTENTION,
+    SDPBackend.FLASH_ATTENTION,
+    SDPBackend.EFFICIENT_ATTENTION,
+    SDPBackend.MATH,
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +72,8 @@ def bench_block(size: BlockSize, repeat: int) -> dict[str, Any]:
             times = measure(group, size, dtype, repeat)
         with _threads(2):
             walls = _wall_times(group)
-        figures["rows"] += _rows(name, group, times, walls)
-        figures[name] = _summary(group, times)
+        figures["rows"] += block_rows(name, group, times, walls)
+        figures[name] = summary(group, times)
     return machine() | figures["bf16"] | figures
 
 
@@ -76,18 +85,18 @@ def machine() -> dict[str, str]:
     return {"cpu": models[0] if models else platform.processor(), "torch": torch.__version__}
 
 
-def check(size: BlockSize, dtype: torch.dtype) -> dict[str, float]:
+def check(size: BlockSize, dtype: torch.dtype, device: str = "cpu") -> dict[str, float]:
     """Relative error of our dual block and of plain torch against fp64.
 
     Raises JoVAError if ours is more than twice the other.
     """
     with fast_fp32(), torch.inference_mode():
-        block, x, joint, attend = joint_block("dual", size, dtype)
+        block, x, joint, attend = joint_block("dual", size, dtype, device)
         ours = block(x.clone(), joint, attend).double()
         plain = plain_forward(block, x, joint, attend).double()
-        exact = plain_forward(*joint_block("dual", size, torch.float64))
-    # Of the block's addition only: beside the residual stream any error would look small.
-    _, start, _, _ = joint_block("dual", size, torch.float64)
+        exact = plain_forward(*joint_block("dual", size, torch.float64, device))
+    # What the block adds is compared; beside the residual stream any error would look small.
+    _, start, _, _ = joint_block("dual", size, torch.float64, device)
     scale = (exact - start).norm()
     error, allowed = (float((result - exact).norm() / scale) for result in (ours, plain))
     if not error <= WORST * allowed:
@@ -98,42 +107,60 @@ def check(size: BlockSize, dtype: torch.dtype) -> dict[str, float]:
     return {"ours": error, "plain": allowed}
 
 
-def measure(group: list[Contender], size: BlockSize, dtype: torch.dtype, repeat: int) -> Times:
-    """Thread CPU seconds of every contender under both switches, all in turn, in every round."""
+def measure(
+    group: list[Contender], size: BlockSize, dtype: torch.dtype, repeat: int, device: str = "cpu"
+) -> Times:
+    """Seconds of every contender under both switches, all in turn, in every round.
+
+    On a CPU those that this thread computed, on a GPU those of its queue.
+    """
     parts = {
-        (switch, contender.name): _under(switch, contender.name, contender.run)
+        (switch, contender.name): under(switch, contender.name, contender.run, device)
         for switch in SWITCHES
         for contender in group
     }
-    parts[ROOF, "products"] = _under(ROOF, "products", _products(size, dtype))
-    parts[ROOF, "attention"] = _under(ROOF, "attention", _attention(size))
-    times = rounds(parts, repeat, timed=_second)
-    products, attention = (median(times.pop((ROOF, part))) for part in ("products", "attention"))
+    # In fp32 on a CPU, where that is the faster way for both types.
+    attended = torch.float32 if device == "cpu" else dtype
+    for name, call in (
+        ("products", _products(size, dtype, device)),
+        ("attention", _attention(size, attended, device)),
+    ):
+        parts[ROOF, name] = under(ROOF, name, call, device)
+    timed = thread if device == "cpu" else gpu
+    found = rounds(parts, repeat, timed=lambda call: _second(call, timed))
+    products, attention = (median(found.pop((ROOF, part))) for part in ("products", "attention"))
     return Times(
-        rounds=times,
+        rounds=found,
         products=2 * size.tokens * 12 * size.dim**2 / products,
         attention=4 * size.tokens**2 * size.dim / attention,
     )
 
 
-def _second(call: Callable[[], Any]) -> float:
-    """Thread CPU seconds of the second of two calls: in a network a block like it has just run."""
+def _second(call: Callable[[], Any], timed: Callable[[Callable[[], Any]], float]) -> float:
+    """Seconds of the second of two calls: in a network a block like it has just run."""
     call()
-    return thread(call)
+    return timed(call)
 
 
-def _under(switch: str, name: str, run: Callable[[], Any]) -> Callable[[], Any]:
+def under(switch: str, name: str, run: Callable[[], Any], device: str = "cpu") -> Callable[[], Any]:
+    """A call of a contender with a set of switches."""
+
     def call() -> Any:
-        with torch.inference_mode(), switches(switch, name):
+        with torch.inference_mode(), switches(switch, name, device):
             return run()
 
     return call
 
 
 @contextmanager
-def switches(name: str, contender: str) -> Iterator[None]:
-    """The backend switches of a contender in a set."""
+def switches(name: str, contender: str, device: str = "cpu") -> Iterator[None]:
+    """The backend switches that a set gives a contender; on a GPU cuDNN's attention is one."""
     with ExitStack() as stack:
+        if device != "cpu":
+            if name != "defaults":
+                stack.enter_context(sdpa_kernel(CUDNN_FIRST, set_priority=True))
+            yield
+            return
         own = contender.startswith("jova") and "plain" not in contender
         if name != "defaults" or own:
             stack.enter_context(fast_fp32())
@@ -149,25 +176,28 @@ def interval(values: list[float], draws: int = 2000) -> list[float]:
     return [medians[int(0.025 * draws)], medians[int(0.975 * draws) - 1]]
 
 
-def _products(size: BlockSize, dtype: torch.dtype) -> Callable[[], Any]:
+def _products(size: BlockSize, dtype: torch.dtype, device: str) -> Callable[[], Any]:
     """The products of a block at its joint length, alone and out of one buffer."""
     dim = size.dim
     shapes = ((dim, 3 * dim), (dim, dim), (dim, 4 * dim), (4 * dim, dim))
     parts = [
-        (torch.randn(size.tokens, k).to(dtype), torch.randn(n, k).to(dtype)) for k, n in shapes
+        tuple(torch.randn(rows, k, device=device).to(dtype) for rows in (size.tokens, n))
+        for k, n in shapes
     ]
     return lambda: [F.linear(x, weight) for x, weight in parts]
 
 
-def _attention(size: BlockSize) -> Callable[[], Any]:
-    """Attention at the block's shape, in fp32: the faster way on a CPU for both types."""
-    q, k, v = torch.randn(3, 1, size.heads, size.tokens, size.head_dim)
+def _attention(size: BlockSize, dtype: torch.dtype, device: str) -> Callable[[], Any]:
+    """Attention at the block's shape."""
+    shape = (3, 1, size.heads, size.tokens, size.head_dim)
+    q, k, v = torch.randn(shape, device=device).to(dtype)
     return lambda: F.scaled_dot_product_attention(q, k, v)
 
 
-def _rows(
+def block_rows(
     dtype: str, group: list[Contender], times: Times, walls: dict[str, float]
 ) -> list[dict[str, Any]]:
+    """A row for each contender and set of switches; walls: seconds on two threads, where taken."""
     rows = []
     for switch in SWITCHES:
         for contender in group:
@@ -181,16 +211,16 @@ def _rows(
                     "gflops": contender.flops / seconds / 1e9,
                     "roof_fraction": times.roof(contender) / seconds,
                     "wall_ms_two_threads": 1000 * walls[contender.name]
-                    if switch == "defaults"
+                    if switch == "defaults" and contender.name in walls
                     else None,
                 }
             )
     return rows
 
 
-def _summary(group: list[Contender], times: Times) -> dict[str, Any]:
-    systems = [c.system for c in group]
-    peers = [name for name in dict.fromkeys(systems) if name not in ("jova", "plain")]
+def summary(group: list[Contender], times: Times) -> dict[str, Any]:
+    """How far ours are from the roof, and how much faster per FLOP than plain torch and peers."""
+    peers = [name for name in PEERS if any(c.system == name for c in group)]
     best = {
         switch: min(peers, key=lambda name, s=switch: median(_per_flop(group, times, s, name)))
         for switch in SWITCHES
@@ -219,8 +249,8 @@ def _per_flop(group: list[Contender], times: Times, switch: str, system: str) ->
 
 
 def _wall_times(group: list[Contender]) -> dict[str, float]:
-    """Median wall seconds as shipped, with the current number of threads."""
-    parts = {c.name: _under("defaults", c.name, c.run) for c in group}
+    """Median wall seconds as shipped, on the threads that are set."""
+    parts = {c.name: under("defaults", c.name, c.run) for c in group}
     return {name: median(values) for name, values in rounds(parts, 3, warm=0).items()}
 
 

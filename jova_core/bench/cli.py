@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -20,7 +21,9 @@ from ..pipeline import SampleSettings, clip_frames, sample
 from ..prompt import Prompt
 from .block import bench_block, block_table
 from .decode import bench_decode
-from .gpu import bench_gpu
+from .gpu.kernels import bench_gpu_a
+from .gpu.script import Plan, failures, script_table
+from .gpu.whole import bench_gpu_b
 from .kernels import bench_kernels, kernels_table
 from .peers import BlockSize
 from .timing import medians
@@ -49,8 +52,13 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=SampleSettings().steps)
     parser.add_argument("--repeat", type=int, default=5, help="number of runs; the median counts")
     parser.add_argument(
-        "--gpu", action="store_true", help="with kernels: the measurements for a GPU"
+        "--tiny", action="store_true", help="gpu-a, gpu-b: small sizes on the CPU, a test of them"
     )
+    parser.add_argument(
+        "--limit", type=float, help="gpu-a, gpu-b: begin nothing after so many seconds (240)"
+    )
+    parser.add_argument("--out", type=Path, help="gpu-a, gpu-b: folder for JSON and tables")
+    parser.add_argument("--only", help="gpu-a, gpu-b: items whose names contain this")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     add_threads(parser)
 
@@ -60,18 +68,21 @@ def run(options: Namespace) -> None:
     use_threads(options)
     if options.repeat < 1:
         raise JoVAError(f"--repeat is {options.repeat}; give 1 or more.")
-    if options.gpu and options.what != "kernels":
-        raise JoVAError(f"Got --gpu with {options.what}; use it with `jova bench kernels`.")
+    given = {name: getattr(options, name) for name in GPU_OPTIONS if getattr(options, name)}
+    if given and options.what not in GPU_SCRIPTS:
+        named = ", ".join(f"--{name}" for name in given)
+        raise JoVAError(f"Got {named} with {options.what}; they belong to gpu-a and gpu-b.")
     figures = BENCHES[options.what](options)
     about = {"torch": torch.__version__, "threads": torch.get_num_threads()}
     if options.json:
         result(json.dumps(about | figures, indent=1))
-        return
-    if options.what in TABLES:
+    elif options.what in TABLES:
         result(TABLES[options.what](figures))
-        return
-    lines = [f"{name.replace('_', ' '):28} {_shown(value)}" for name, value in figures.items()]
-    result("\n".join([f"torch {about['torch']}, {about['threads']} threads, seconds", *lines]))
+    else:
+        lines = [f"{name.replace('_', ' '):28} {_shown(value)}" for name, value in figures.items()]
+        result("\n".join([f"torch {about['torch']}, {about['threads']} threads, seconds", *lines]))
+    if options.what in GPU_SCRIPTS and failures(figures):
+        raise JoVAError(f"Of {options.what} failed: {'; '.join(failures(figures))}.")
 
 
 def _shown(value: float | dict[str, float]) -> str:
@@ -123,9 +134,7 @@ def _decode(options: Namespace) -> dict[str, Any]:
 
 
 def _kernels(options: Namespace) -> dict[str, Any]:
-    """Every operation by every backend; on a GPU the attention and block as well."""
-    if options.gpu:
-        return bench_gpu(options.repeat)
+    """Every operation by every backend."""
     torch.set_num_threads(1)
     return bench_kernels(BlockSize(), options.repeat)
 
@@ -135,11 +144,21 @@ def _block(options: Namespace) -> dict[str, Any]:
     return bench_block(BlockSize(), options.repeat)
 
 
+def _gpu(options: Namespace) -> dict[str, Any]:
+    """Where there is a GPU: its kernels and blocks, or whole networks."""
+    given = {name: getattr(options, name) for name in ("tiny", "out", "only")}
+    given |= {"repeat": options.repeat, "seconds": options.limit}
+    plan = Plan(**{name: value for name, value in given.items() if value is not None})
+    return GPU_SCRIPTS[options.what](plan)
+
+
 def _train(options: Namespace) -> dict[str, Any]:
     """A training step beside plain torch.compile."""
     return bench_train(options.repeat)
 
 
+GPU_SCRIPTS = {"gpu-a": bench_gpu_a, "gpu-b": bench_gpu_b}
+GPU_OPTIONS = ("tiny", "limit", "out", "only")
 BENCHES = {
     "load": _load,
     "sample": _sample,
@@ -147,5 +166,10 @@ BENCHES = {
     "kernels": _kernels,
     "block": _block,
     "train": _train,
+    **dict.fromkeys(GPU_SCRIPTS, _gpu),
 }
-TABLES = {"kernels": kernels_table, "block": block_table}
+TABLES = {
+    "kernels": kernels_table,
+    "block": block_table,
+    **dict.fromkeys(GPU_SCRIPTS, script_table),
+}

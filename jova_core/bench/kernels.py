@@ -13,7 +13,7 @@ from ..errors import JoVAError
 from ..kernels import fast_fp32, reference, use_backend
 from ..kernels.dispatch import BACKENDS, Call, implementation, refusal
 from .peers import DTYPES, WORST, BlockSize
-from .timing import gpu, rounds, thread
+from .timing import rounds, thread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +31,10 @@ class Operation:
 
 def operations(size: BlockSize, device: str = "cpu") -> list[Operation]:
     """One of each, in fp32; products are left to libraries and to `jova bench block`."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator(device).manual_seed(0)
 
     def draw(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator).to(device)
+        return torch.randn(shape, generator=generator, device=device)
 
     dim, count = size.dim, size.tokens
     rows = tuple(size.rows.values())
@@ -60,8 +60,8 @@ def operations(size: BlockSize, device: str = "cpu") -> list[Operation]:
     ]
 
 
-def bench_kernels(size: BlockSize, repeat: int, device: str = "cpu") -> dict[str, Any]:
-    """Milliseconds, bandwidth against a copy's and error against fp64 of everything available.
+def bench_kernels(size: BlockSize, repeat: int) -> dict[str, Any]:
+    """Milliseconds, bandwidth against a copy's and error against fp64 of all that can run.
 
     Raises JoVAError if a backend is more than twice as far from fp64 as the reference: then
     nothing is measured.
@@ -69,9 +69,9 @@ def bench_kernels(size: BlockSize, repeat: int, device: str = "cpu") -> dict[str
     ready = [
         (name, operation, backend, _call(operation, backend, dtype))
         for name, dtype in DTYPES.items()
-        for operation in operations(size, device)
+        for operation in operations(size)
         for backend in BACKENDS
-        if _refusal(backend, operation, dtype, device) is None
+        if _refusal(backend, operation, dtype) is None
     ]
     errors = {
         (name, operation.name, backend): _error(operation, DTYPES[name], call)
@@ -84,8 +84,8 @@ def bench_kernels(size: BlockSize, repeat: int, device: str = "cpu") -> dict[str
                 f"{op} by {backend} in {name} is off by {error:.2e} from fp64, more than "
                 f"{allowed:.2e}; a speed would mean nothing, so none is measured. Please report it."
             )
-    seconds_of_all = times([call for *_, call in ready], repeat, device)
-    copy = _copy_rate(size, repeat, device)
+    seconds_of_all = _times([call for *_, call in ready], repeat)
+    copy = _copy_rate(size, repeat)
     rows = []
     for (name, operation, backend, _), seconds in zip(ready, seconds_of_all, strict=True):
         moved = operation.passes * size.tokens * size.dim * DTYPES[name].itemsize
@@ -103,11 +103,11 @@ def bench_kernels(size: BlockSize, repeat: int, device: str = "cpu") -> dict[str
     return {"tokens": size.tokens, "dim": size.dim, "copy_gb_per_s": copy / 1e9, "rows": rows}
 
 
-def _refusal(backend: str, operation: Operation, dtype: torch.dtype, device: str) -> str | None:
+def _refusal(backend: str, operation: Operation, dtype: torch.dtype) -> str | None:
     x = operation.tensors[0].to(device="meta", dtype=dtype)
-    # Triton's attention runs only on request, until this has measured it.
+    # Triton's attention runs only where it is asked for.
     with torch.inference_mode(), use_backend("triton" if backend == "triton" else "auto"):
-        return refusal(backend, Call.of(operation.name, x)._replace(device=device))
+        return refusal(backend, Call.of(operation.name, x)._replace(device="cpu"))
 
 
 def _call(operation: Operation, backend: str, dtype: torch.dtype) -> Callable[[], Any]:
@@ -132,19 +132,18 @@ def _error(operation: Operation, dtype: torch.dtype, call: Callable[[], Any]) ->
     return max(float((a.double() - b).norm() / b.norm()) for a, b in pairs)
 
 
-def times(calls: list[Callable[[], Any]], repeat: int, device: str) -> list[float]:
-    """Median seconds of each call, all in turn in every round: thread CPU time, or the GPU's."""
+def _times(calls: list[Callable[[], Any]], repeat: int) -> list[float]:
+    """Median thread CPU seconds of each call, all in turn in every round."""
     with torch.inference_mode():
-        parts = dict(enumerate(calls))
-        seconds = rounds(parts, repeat, timed=thread if device == "cpu" else gpu)
-    return [median(values) for values in seconds.values()]
+        found = rounds(dict(enumerate(calls)), repeat, timed=thread)
+    return [median(values) for values in found.values()]
 
 
-def _copy_rate(size: BlockSize, repeat: int, device: str) -> float:
-    """Bytes per second, read and written, of a copy of `[tokens, 4 · dim]` fp32."""
-    source = torch.zeros(size.tokens, 4 * size.dim, device=device)
+def _copy_rate(size: BlockSize, repeat: int) -> float:
+    """Bytes a second that a copy of `[tokens, 4 · dim]` fp32 reads and writes."""
+    source = torch.randn(size.tokens, 4 * size.dim)
     target = torch.empty_like(source)
-    (seconds,) = times([lambda: target.copy_(source)], repeat, device)
+    (seconds,) = _times([lambda: target.copy_(source)], repeat)
     return 2 * source.nbytes / seconds
 
 

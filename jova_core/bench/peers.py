@@ -22,6 +22,7 @@ from ..model.joint import Joint
 from ..presets import PRESETS
 
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
+PEERS = ("HunyuanVideo", "Flux", "LTX-2")
 WORST = 2.0  # of our error in units of plain torch's, against fp64; beyond it nothing is timed
 
 
@@ -73,18 +74,19 @@ class Contender:
         return self.products + self.attention
 
 
-def contenders(size: BlockSize, dtype: torch.dtype) -> list[Contender]:
+def contenders(size: BlockSize, dtype: torch.dtype, device: str = "cpu") -> list[Contender]:
     """Ours, ours by the plain formulas, and the peers.
 
     Raises JoVAError if diffusers is missing.
     """
     try:
-        peers = [*_hunyuan(size), *_flux(size), _ltx(size)]
+        with torch.device(device):
+            peers = [*_hunyuan(size), *_flux(size), _ltx(size)]
     except ImportError as error:
         raise JoVAError(
             f'Comparing with other systems needs diffusers ({error}); pip install -e ".[test]".'
         ) from error
-    result = [*_ours(size, dtype), *_plain(size, dtype)]
+    result = our_contenders(size, dtype, device)
     for system, name, block, call in peers:
         arguments = _cast(call, dtype)
         run = partial(block.to(dtype).eval().requires_grad_(False), **arguments)
@@ -92,28 +94,31 @@ def contenders(size: BlockSize, dtype: torch.dtype) -> list[Contender]:
     return result
 
 
+def our_contenders(size: BlockSize, dtype: torch.dtype, device: str = "cpu") -> list[Contender]:
+    """A dual and a single block of ours as shipped, and by the plain formulas."""
+    return [*_ours(size, dtype, device), *_plain(size, dtype, device)]
+
+
 def joint_block(
     kind: str, size: BlockSize, dtype: torch.dtype, device: str = "cpu"
 ) -> tuple[Block, Tensor, Joint, Callable[[Tensor], Tensor]]:
     """A block of ours and its arguments: x `[1, S, dim]`, its joint, its attention."""
     config = _config(size)
-    generator = torch.Generator().manual_seed(0)
-    block = (dual_block if kind == "dual" else single_block)(config, ops=nn)
+    generator = torch.Generator(device).manual_seed(0)
+    draw = partial(torch.randn, generator=generator, device=device)
+    block = (dual_block if kind == "dual" else single_block)(config, ops=nn, device=device)
     for parameter in block.parameters():
         nn.init.normal_(parameter, std=0.03, generator=generator)
-    angles = torch.randn(size.tokens, size.head_dim // 2, generator=generator)
+    angles = draw(size.tokens, size.head_dim // 2)
     joint = Joint(
         rows=size.rows,
-        vec={
-            name: torch.randn(1, 1, size.dim, generator=generator).to(device, dtype)
-            for name in size.rows
-        },
+        vec={name: draw(1, 1, size.dim).to(dtype) for name in size.rows},
         layout=tuple((1, count) for count in size.rows.values()),
-        rope=(angles.cos().to(device), angles.sin().to(device)),
+        rope=(angles.cos(), angles.sin()),
     )
-    x = torch.randn(1, size.tokens, size.dim, generator=generator).to(device, dtype)
+    x = draw(1, size.tokens, size.dim).to(dtype)
     attend = partial(joint_attention, plan=size.plan)
-    block = block.to(device, dtype).eval().requires_grad_(False)
+    block = block.to(dtype).eval().requires_grad_(False)
     return block, x, joint if kind == "dual" else joint.shared(), attend
 
 
@@ -123,18 +128,18 @@ def _config(size: BlockSize) -> JoVAConfig:
     return replace(config, dim=size.dim, heads=size.heads, rope_axes=axes, mlp_ratio=4)
 
 
-def _ours(size: BlockSize, dtype: torch.dtype) -> Iterator[Contender]:
+def _ours(size: BlockSize, dtype: torch.dtype, device: str) -> Iterator[Contender]:
     for kind in ("dual", "single"):
-        block, x, joint, attend = joint_block(kind, size, dtype)
+        block, x, joint, attend = joint_block(kind, size, dtype, device)
         run = lambda b=block, x=x, j=joint, a=attend: b(x.clone(), j, a)  # noqa: E731
         with use_backend("reference"):  # the reference does not hide products from the counter
             counted = _counted("jova", f"jova {kind}", run)
         yield counted
 
 
-def _plain(size: BlockSize, dtype: torch.dtype) -> Iterator[Contender]:
+def _plain(size: BlockSize, dtype: torch.dtype, device: str) -> Iterator[Contender]:
     for kind in ("dual", "single"):
-        run = partial(plain_forward, *joint_block(kind, size, dtype))
+        run = partial(plain_forward, *joint_block(kind, size, dtype, device))
         yield _counted("plain", f"jova {kind}, plain torch", run)
 
 
@@ -192,7 +197,8 @@ def _cast(arguments: dict[str, Any], dtype: torch.dtype) -> dict[str, Any]:
 
 
 def _draw(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    generator = torch.Generator(torch.get_default_device()).manual_seed(seed)
+    return torch.randn(shape, generator=generator)
 
 
 def _angles(*shape: int) -> tuple[Tensor, Tensor]:

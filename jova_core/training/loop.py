@@ -226,15 +226,15 @@ def block_runner(settings: TrainSettings) -> RunBlock:
     return checkpointed(run) if settings.gradient_checkpointing else run
 
 
-def compiled_blocks() -> RunBlock:
-    """A `run` for the network; compiles each kind of block once for each clip length.
+def compiled_blocks(backend: str = "inductor") -> RunBlock:
+    """A `run` for the network that compiles each kind of block once for each clip length.
 
     Blocks of a kind share the compiled code, which takes a sixth of compiling the whole network.
     """
     # Kinds of block × clip lengths × with and without pictures; torch gives up after 8.
     torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)
 
-    @torch.compile(fullgraph=True, dynamic=False)
+    @torch.compile(fullgraph=True, dynamic=False, backend=backend)
     def compiled(block: Block, x: Tensor, joint: Joint, attend: Attend) -> Tensor:
         return block(x, joint, attend)
 

@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 
 from jova_core.bench import block as bench_block
-from jova_core.bench import gpu as bench_gpu
 from jova_core.bench import kernels as bench_kernels
 from jova_core.bench import peers
 from jova_core.bench import train as bench_train
@@ -127,18 +126,6 @@ def test_kernels_by_every_backend_here(monkeypatch):
     monkeypatch.setattr(bench_kernels, "_error", lambda *_: float("nan"))
     with pytest.raises(JoVAError, match="none is measured"):
         bench_kernels.bench_kernels(SIZE, 1)
-
-
-def test_the_gpu_measurements_run_and_need_a_gpu():
-    """On this machine's CPU, where no fused backend takes them, each says so."""
-    figures = bench_gpu.bench_gpu(1, sizes=(SIZE,), device="cpu")
-    assert {row["way"] for row in figures["block"]} == {"plain", "eager"}
-    assert {row["way"] for row in figures["attention"]} == {"flash", "cudnn", "efficient"}
-    assert all("refused" in row or row["ms"] > 0 for row in figures["attention"])
-    assert 0 < figures["audio_rows"][0]["bf16"] < 0.02
-    if not torch.cuda.is_available():
-        with pytest.raises(JoVAError, match="No CUDA device"):
-            bench_gpu.bench_gpu(1)
 
 
 def test_a_training_step_both_ways_has_one_loss():
