@@ -11,12 +11,14 @@ from torch import Tensor
 
 from ..config import JoVAConfig
 from ..errors import JoVAError
-from ..files import atomic_write, read_header, read_tensors
+from ..files import atomic_write, read_header, read_tensor, read_tensors
 from ..presets import PRESETS
 from .jova import JoVA
 
 FORMAT = "jova-1"
 CORE_PREFIX = "model.diffusion_model."  # which ComfyUI's save nodes put before every name
+# The metadata as JSON in a uint8 tensor, for programs that write metadata of their own.
+ABOUT = "jova.about"
 Shapes = dict[str, tuple[int, ...]]
 _KIND = ("checkpoint", "a JoVA checkpoint (.safetensors)")
 
@@ -56,6 +58,11 @@ def metadata_of(config: JoVAConfig, notes: dict[str, Any]) -> dict[str, str]:
     return {"format": FORMAT, "config": config.to_json(), "notes": json.dumps(notes)}
 
 
+def about_tensor(metadata: dict[str, str]) -> Tensor:
+    """Metadata as the tensor ABOUT."""
+    return torch.frombuffer(bytearray(json.dumps(metadata).encode()), dtype=torch.uint8)
+
+
 def load_jova(path: Path, *, preset: str | None = None) -> Checkpoint:
     """Read a checkpoint; `preset` names the config of a file without metadata.
 
@@ -64,18 +71,47 @@ def load_jova(path: Path, *, preset: str | None = None) -> Checkpoint:
     file.
     """
     config, notes = read_config(path, preset=preset)
+    return Checkpoint(config=config, tensors=load_tensors(path, config), notes=notes)
+
+
+def load_tensors(path: Path, config: JoVAConfig) -> dict[str, Tensor]:
+    """The tensors of a network of this config, by their own names.
+
+    JoVAError where the file holds another network.
+    """
     tensors, _ = read_tensors(path, *_KIND)
+    inner = {
+        name.removeprefix(CORE_PREFIX): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(CORE_PREFIX)
+    }
+    tensors = inner or {name: tensor for name, tensor in tensors.items() if name != ABOUT}
     _check_shapes(path, tensors, config)
-    return Checkpoint(config=config, tensors=tensors, notes=notes)
+    return tensors
 
 
 def read_config(path: Path, *, preset: str | None = None) -> tuple[JoVAConfig, dict[str, Any]]:
     """Config and notes of a file, without reading a tensor; errors as in `load_jova`."""
     metadata, shapes = read_header(path, *_KIND)
-    if metadata.get("format") == FORMAT:
-        return JoVAConfig.from_json(metadata.get("config", "")), _notes(path, metadata)
-    names = {name.removeprefix(CORE_PREFIX): shape for name, shape in shapes.items()}
-    return _config_of(path, names, preset), {}
+    if ABOUT in shapes:
+        metadata = _metadata_of_tensor(path)
+    known = metadata.get("format") == FORMAT
+    if known:
+        config, notes = JoVAConfig.from_json(metadata.get("config", "")), _notes(path, metadata)
+        if preset is None:
+            return config, notes
+    cores = {n.removeprefix(CORE_PREFIX): s for n, s in shapes.items() if n.startswith(CORE_PREFIX)}
+    chosen = _config_of(path, cores or shapes, preset)
+    return (config, notes) if known else (chosen, {})
+
+
+def _metadata_of_tensor(path: Path) -> dict[str, str]:
+    """What `about_tensor` kept."""
+    try:
+        metadata = json.loads(bytes(read_tensor(path, ABOUT, *_KIND).tolist()))
+    except ValueError as error:
+        raise JoVAError(f"Got damaged metadata in {path} ({error}); give another file.") from error
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def expected_shapes(config: JoVAConfig) -> Shapes:
@@ -97,16 +133,29 @@ def _config_of(path: Path, shapes: Shapes, preset: str | None) -> JoVAConfig:
     if preset is not None:
         if preset not in PRESETS:
             raise JoVAError(f"The preset {preset!r} is unknown; allowed are {', '.join(PRESETS)}.")
-        return PRESETS[preset]
-    matching = [name for name, config in PRESETS.items() if expected_shapes(config) == shapes]
+        if _fits(PRESETS[preset], shapes):
+            return PRESETS[preset]
+    matching = " or ".join(name for name, config in PRESETS.items() if _fits(config, shapes))
+    if matching and preset is not None:
+        raise JoVAError(
+            f"Got the preset {preset} for {path.name}; expected {matching}, which its shapes match; "
+            "choose that one."
+        )
     if matching:
         raise JoVAError(
             f"{path} has lost its metadata, so its rates are unknown; its shapes match the preset "
-            f"{' or '.join(matching)}: choose that preset, or give a file with metadata."
+            f"{matching}: choose that preset in ComfyUI's Load JoVA Model, or give a file with "
+            "metadata."
         )
     raise JoVAError(
         f"{path} is no JoVA checkpoint: its tensors match no preset; give another file."
     )
+
+
+def _fits(config: JoVAConfig, shapes: Shapes) -> bool:
+    """Whether a file of these shapes can hold this model; quantised rows may be packed."""
+    expected = expected_shapes(config)
+    return all(shapes.get(name, (0,))[:1] == shape[:1] for name, shape in expected.items())
 
 
 def _check_shapes(path: Path, tensors: dict[str, Tensor], config: JoVAConfig) -> None:

@@ -15,8 +15,9 @@ from ...jova_core.media import fit_image, resample
 from ...jova_core.pipeline import clip_frames
 from ...jova_core.timeline import Timeline
 from .media import bytes_of, mono, sound_of
+from .masks import give, noise_masks
 from .model import model_config
-from .streams import nested, read_streams
+from .streams import check_streams, nested, read_streams
 from .vae import CodecVAE
 
 
@@ -28,7 +29,7 @@ def empty_latent(model: Any, frames: int, width: int, height: int, batch: int) -
     config = model_config(model)
     ratio = config.video.spatial_ratio
     if width % ratio or height % ratio:
-        raise JoVAError(f"{width} x {height} px came; both sides must be multiples of {ratio}.")
+        raise JoVAError(f"Got {width} x {height} px; expected sides that are multiples of {ratio}; change them.")
     shapes = latent_shapes(config, frames, batch=batch, height=height, width=width)
     management = comfy.model_management
     kw = {"device": management.intermediate_device(), "dtype": management.intermediate_dtype()}
@@ -42,27 +43,10 @@ def both_streams(latent: dict[str, Any]) -> tuple[Tensor, Tensor]:
     if found.video is None or found.audio is None:
         missing = "video" if found.video is None else "audio"
         raise JoVAError(
-            f"The latent has no {missing} stream; start from Empty JoVA Latent, or join the "
-            "streams with Concat AV Latent."
+            f"Got a latent without {missing}; expected both streams; start from Empty JoVA Latent, "
+            "or join the streams with Concat AV Latent."
         )
     return found.video, found.audio
-
-
-def check_lengths(config: JoVAConfig, latent: AVLatents) -> int:
-    """Frames of the clip. Raises JoVAError if the two streams do not last equally long."""
-    line = Timeline.of(config)
-    if latent.video is None:
-        # An audio latent reaches up to one latent past the pictures it was made for.
-        return max(1, int(latent.audio.shape[2] / line.audio_rate * line.fps))
-    frames = line.frames(latent.video.shape[2])
-    expected = line.audio_latents(frames)
-    if latent.audio is not None and latent.audio.shape[2] != expected:
-        raise JoVAError(
-            f"The video stream lasts {float(line.seconds(frames)):.2f} s ({frames} frames) and "
-            f"needs {expected} audio latents; {latent.audio.shape[2]} came: make both with Empty "
-            "JoVA Latent of one length."
-        )
-    return frames
 
 
 def check_codec(config: JoVAConfig, vae: Any, stream: str) -> None:
@@ -110,7 +94,7 @@ def give_audio(
     """The LATENT whose sound is given: cut, or followed by silence, to the clip's length."""
     video, empty = both_streams(latent)
     line = Timeline.of(config)
-    frames = check_lengths(config, AVLatents(video=video, audio=empty))
+    frames = check_streams(config, AVLatents(video=video, audio=empty))
     wave, rate = mono(audio)
     wave = resample(wave, rate, line.sample_rate)[: line.audio_samples(frames)]
     whole = -(-empty.shape[2] * line.sample_rate // line.audio_rate)
@@ -127,7 +111,7 @@ def give_video(
     """The LATENT whose pictures are given, picked at the model's rate. Needs enough of them."""
     empty, audio = both_streams(latent)
     line = Timeline.of(config)
-    frames = check_lengths(config, AVLatents(video=empty, audio=audio))
+    frames = check_streams(config, AVLatents(video=empty, audio=audio))
     available = frames_at(len(video), video_fps, line.fps)
     if available < frames:
         raise JoVAError(
@@ -152,27 +136,6 @@ def frames_at(count: int, video_fps: float, fps: Fraction) -> int:
 def _step(video_fps: float, fps: Fraction) -> Fraction:
     """Frames of the video from one picked frame to the next."""
     return Fraction(video_fps).limit_denominator(1001) / fps if video_fps else Fraction(1)
-
-
-def noise_masks(latent: dict[str, Any], video: Tensor, audio: Tensor) -> AVLatents:
-    """Copies of the noise masks, `[B, 1, T, h, w]` and `[B, 1, L]`; 1 where there are none."""
-    masks = AVLatents(
-        video=torch.ones_like(video[:, :1]),
-        audio=torch.ones_like(audio[:, :1]),
-    )
-    old = latent.get("noise_mask")
-    if old is None:
-        return masks
-    if not old.is_nested:
-        raise JoVAError(
-            "The latent already has a mask for its pictures only; set masks after this node."
-        )
-    return read_streams(old).map(torch.clone)
-
-
-def give(latent: dict[str, Any], video: Tensor, audio: Tensor, masks: AVLatents) -> dict[str, Any]:
-    samples = nested(AVLatents(video=video, audio=audio))
-    return {**latent, "samples": samples, "noise_mask": nested(masks)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """JoVA-mini in ComfyUI: bundled files, codecs as VAE, text encoder as CLIP, samples, previews."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from ...jova_core.codecs import Codecs
 from ...jova_core.config import JoVAConfig
 from ...jova_core.errors import JoVAError
 from ...jova_core.mini import MINI, MINI_CODECS
-from ...jova_core.mini.codecs.checkpoint import load_codecs
+from ...jova_core.mini.codecs.checkpoint import codec_state, load_codecs
 from ...jova_core.mini.codecs.preview import PREVIEW, PreviewFactors, preview_frames
 from ...jova_core.mini.samples import load_sample, sample_names
 from ...jova_core.mini.text.encoder import MiniTextEncoder
@@ -137,7 +138,11 @@ def codecs_of(path: Path | None) -> Codecs:
 def load_codec_vaes(path: Path | None) -> tuple[VideoVAE, AudioVAE]:
     """Both codecs of a file as VAE; see `codecs_of`."""
     codecs = codecs_of(path)
-    return VideoVAE(codecs.video, codecs.stats), AudioVAE(codecs.audio, codecs.stats)
+    state = partial(codec_state, codecs)
+    return (
+        VideoVAE(codecs.video, codecs.stats, state),
+        AudioVAE(codecs.audio, codecs.stats, state),
+    )
 
 
 def preview_factors(codec: str) -> PreviewFactors | None:

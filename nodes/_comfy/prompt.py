@@ -9,7 +9,8 @@ from torch import Tensor
 from ...jova_core.media import fit_image
 from ...jova_core.prompt import Prompt
 from ...jova_core.vocabulary import describe_length, describe_unknown
-from .latent import both_streams, give, noise_masks
+from .latent import both_streams
+from .masks import give, noise_masks
 from .media import bytes_of
 
 

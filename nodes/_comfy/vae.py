@@ -1,5 +1,6 @@
 """A codec of ours as a VAE socket: the members that core's VAE nodes use, and no more."""
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -19,8 +20,14 @@ class CodecVAE:
     latent_channels: int
     disable_offload = False
 
-    def __init__(self, codec: torch.nn.Module, stats: LatentStats) -> None:
+    def __init__(
+        self,
+        codec: torch.nn.Module,
+        stats: LatentStats,
+        state: Callable[[], dict[str, Tensor]],
+    ) -> None:
         management = comfy.model_management
+        self.get_sd = state  # both codecs, as core's save nodes write them
         self.first_stage_model, self.stats = codec, stats
         self.latent_channels = codec.config.latent_channels
         self.device = management.vae_device()
@@ -64,7 +71,8 @@ class VideoVAE(CodecVAE):
         height, width = (side // 8 * 8 for side in video.shape[2:4])
         if frames < 1 or not height or not width:
             raise JoVAError(
-                f"Pictures of shape {list(pixels.shape)} came; give at least one of 8 x 8 px."
+                f"Got pictures of shape {list(pixels.shape)}; expected at least one of 8 x 8 px; "
+                "give larger ones."
             )
         video = self._in(video[:, :frames, :height, :width, :3]).movedim(-1, 1)
         self._ready(video.numel() * 64)
@@ -127,7 +135,9 @@ class AudioVAE(CodecVAE):
     def encode(self, wave: Tensor) -> Tensor:
         """Channels are averaged; the last latent is filled up with silence."""
         if wave.ndim != 3 or not wave.shape[1]:
-            raise JoVAError(f"A sound of shape {list(wave.shape)} came; it holds no samples.")
+            raise JoVAError(
+                f"Got a sound of shape {list(wave.shape)}; expected samples; give AUDIO that lasts."
+            )
         self._ready(wave.numel() * 64)
         return self._out(self.first_stage_model.encode(self._in(wave).mean(dim=2)))
 
