@@ -90,7 +90,10 @@ def check_finite(latents: AVLatents) -> None:
     """Raises JoVAError where a stream holds NaN or infinity."""
     for name, part in vars(latents).items():
         if part is not None and not torch.isfinite(part).all():
-            raise JoVAError(f"The {name} latents hold NaN or infinity; lower the guidance scale.")
+            raise JoVAError(
+                f"Got {name} latents with NaN or infinity; expected numbers; lower the guidance "
+                "scale or a LoRA's strength, or load the weights in fp32 if they overflow in fp16."
+            )
 
 
 def _decode_video(pipeline: JoVAPipeline, latents: Tensor, chunk: int) -> Iterator[Tensor]:

@@ -23,6 +23,9 @@ _SPEECH_VERB = re.compile(
     re.IGNORECASE,
 )
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+# What other programs weigh words by, "(word:1.2)", and choose among, "{one|two}".
+_WEIGHT = re.compile(r"\(([^()]*):\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*\)")
+_CHOICE = re.compile(r"\{[^{}]*\|[^{}]*\}")
 _WORD = re.compile(r"\d|[^\W\d_]+(?:'[^\W\d_]+)*")
 
 
@@ -118,9 +121,20 @@ def _tidy(text: str) -> str:
 
 
 def normalise_words(text: str) -> list[str]:
-    """Return the words in lower case: no punctuation, inner apostrophes kept, digits spelled."""
+    """Return the words in lower case: no punctuation, inner apostrophes kept, digits spelled.
+
+    Of a weighted word, "(word:1.2)", the weight is left out.
+    """
     plain = unicodedata.normalize("NFKC", text).lower().replace("’", "'")
+    count = 1
+    while count:
+        plain, count = _WEIGHT.subn(r"\1", plain)
     return [
         _DIGITS[unicodedata.digit(word)] if word.isdigit() else word
         for word in _WORD.findall(plain)
     ]
+
+
+def find_markup(text: str) -> list[str]:
+    """Return the weights, "(word:1.2)", and choices, "{one|two}", that no encoder here acts on."""
+    return [found[0] for pattern in (_WEIGHT, _CHOICE) for found in pattern.finditer(text)]

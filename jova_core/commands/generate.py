@@ -30,7 +30,7 @@ from ..model.lora import load_lora, merge_lora
 from ..pipeline import JoVAPipeline, SampleSettings, clip_frames, sample
 from ..prompt import PARTS, Prompt, parse_prompt
 from ..timeline import Timeline
-from ..vocabulary import describe_length, describe_unknown, estimate_seconds
+from ..vocabulary import describe_length, describe_markup, describe_unknown, estimate_seconds
 from .console import Bar, note, result
 from .sampling_options import add_sampling_options, sampling_options
 
@@ -61,8 +61,10 @@ def add_options(parser: ArgumentParser) -> None:
     add("--scale", type=int, default=4, help="enlarge for viewing (default 4); not with --video")
     add("--checkpoint", type=Path, help="another JoVA checkpoint than the bundled mini")
     add("--codecs", type=Path, help="other codecs than the bundled ones")
-    add("--lora", type=Path, help="a LoRA that `jova train --lora` wrote")
-    add("--lora-strength", type=float, default=1.0, help="0 leaves the model as it is")
+    words = "a LoRA that `jova train --lora` wrote; give it again to add another"
+    add("--lora", type=Path, action="append", default=[], help=words)
+    words = "of each --lora in turn (default 1); 0 leaves the model as it is"
+    add("--lora-strength", type=float, action="append", default=[], help=words)
 
 
 def run(options: Namespace) -> None:
@@ -78,18 +80,32 @@ def run(options: Namespace) -> None:
         seed=options.seed,
     )
     _check_output(options)
+    loras = _loras(options)
     pipeline = load_pipeline(options.checkpoint, options.codecs)
-    if options.lora is not None:
-        merge_lora(pipeline.model, load_lora(options.lora), options.lora_strength)
-    unknown = describe_unknown(prompt, pipeline.vocabulary)
-    if unknown:
-        note(unknown)
+    for path, strength in loras:
+        merge_lora(pipeline.model, load_lora(path), strength)
+    for remark in (describe_markup(prompt), describe_unknown(prompt, pipeline.vocabulary)):
+        if remark:
+            note(remark)
     given, frames = _read_given(options, pipeline, prompt)
     prompt = replace(prompt, transcript="") if given.silent else prompt
     with Bar("generate", "step") as progress, fast_fp32():
         latents = sample(pipeline, prompt, frames, settings, given=given.given, progress=progress)
     made = decode_stream(pipeline, latents, frames)
     _write(options, pipeline, prompt, settings, made=made, material=given)
+
+
+def _loras(options: Namespace) -> list[tuple[Path, float]]:
+    """Each LoRA with its strength; one strength alone counts for all."""
+    loras, strengths = options.lora, options.lora_strength
+    if len(strengths) <= 1:
+        strengths = (strengths or [1.0]) * len(loras)
+    if len(strengths) != len(loras) or (options.lora_strength and not loras):
+        raise JoVAError(
+            f"Got {len(options.lora_strength)} --lora-strength for {len(loras)} --lora; expected "
+            "one for each, or one for all; give as many."
+        )
+    return list(zip(loras, strengths, strict=True))
 
 
 class _Material:
@@ -153,6 +169,9 @@ def _read_given(
         material.film = _read_film(options.video, line, frames)
         frames = len(material.film)
         video = torch.stack([fit_image(f, spec.height, spec.width) for f in material.film])
+    if audio is not None and len(audio) / line.sample_rate > line.seconds(frames) + 1 / line.fps:
+        there, used = len(audio) / line.sample_rate, float(line.seconds(frames))
+        note(f"The given sound lasts {there:.2f} s; the clip takes its first {used:.2f} s.")
     material.given = Given(image=image, audio=audio, video=video)
     frames = frames or _needed_frames(options, line, prompt)
     too_long = describe_length(prompt, float(line.seconds(frames)))

@@ -92,9 +92,7 @@ def load_tensors(path: Path, config: JoVAConfig) -> dict[str, Tensor]:
 
 def read_config(path: Path, *, preset: str | None = None) -> tuple[JoVAConfig, dict[str, Any]]:
     """Config and notes of a file, without reading a tensor; errors as in `load_jova`."""
-    metadata, shapes = read_header(path, *_KIND)
-    if ABOUT in shapes:
-        metadata = _metadata_of_tensor(path)
+    metadata, shapes = _header(path)
     known = metadata.get("format") == FORMAT
     if known:
         config, notes = JoVAConfig.from_json(metadata.get("config", "")), _notes(path, metadata)
@@ -105,13 +103,22 @@ def read_config(path: Path, *, preset: str | None = None) -> tuple[JoVAConfig, d
     return (config, notes) if known else (chosen, {})
 
 
-def _metadata_of_tensor(path: Path) -> dict[str, str]:
-    """What `about_tensor` kept."""
+def read_notes(path: Path) -> dict[str, Any]:
+    """The notes of a file, none where it lost its metadata."""
+    metadata, _ = _header(path)
+    return _notes(path, metadata) if metadata.get("format") == FORMAT else {}
+
+
+def _header(path: Path) -> tuple[dict[str, str], Shapes]:
+    """Metadata, also as `about_tensor` keeps it, and shapes."""
+    metadata, shapes = read_header(path, *_KIND)
+    if ABOUT not in shapes:
+        return metadata, shapes
     try:
         metadata = json.loads(bytes(read_tensor(path, ABOUT, *_KIND).tolist()))
     except ValueError as error:
         raise JoVAError(f"Got damaged metadata in {path} ({error}); give another file.") from error
-    return metadata if isinstance(metadata, dict) else {}
+    return metadata if isinstance(metadata, dict) else {}, shapes
 
 
 def expected_shapes(config: JoVAConfig) -> Shapes:

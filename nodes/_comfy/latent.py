@@ -63,19 +63,41 @@ def check_codec(config: JoVAConfig, vae: Any, stream: str) -> None:
         )
 
 
-def give_task(model: Any, latent: dict[str, Any], given: str, **inputs: Any) -> dict[str, Any]:
-    """The LATENT with what JoVA Task gives: nothing, audio or video.
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A LATENT with what is given, and what the node shows."""
+
+    latent: dict[str, Any]
+    shown: str
+
+
+def give_task(model: Any, latent: dict[str, Any], given: str, **inputs: Any) -> Task:
+    """The LATENT with what JoVA Task gives: nothing, audio or video; says what is cut or missing.
 
     Raises JoVAError where what `given` names is not connected.
     """
     config = model_config(model)
     if given == "audio":
         audio, vae = _required(given, inputs, "audio", "audio_vae")
-        return give_audio(config, latent, vae, audio)
+        made = give_audio(config, latent, vae, audio)
+        return Task(latent=made, shown=_describe_audio(config, made, audio))
     if given == "video":
         video, vae = _required(given, inputs, "film", "video_vae")
-        return give_video(config, latent, vae, video, inputs["film_fps"])
-    return latent
+        made = give_video(config, latent, vae, video, inputs["film_fps"])
+        return Task(latent=made, shown="The video is given; the sound is made to it.")
+    return Task(latent=latent, shown="Nothing is given; video and sound are made.")
+
+
+def _describe_audio(config: JoVAConfig, latent: dict[str, Any], audio: dict[str, Any]) -> str:
+    line = Timeline.of(config)
+    seconds = float(line.seconds(check_streams(config, read_streams(latent["samples"]))))
+    there = audio["waveform"].shape[-1] / audio["sample_rate"]
+    shown = "The sound is given; the video is made to it."
+    if there > seconds + 1 / line.fps:
+        return f"{shown} It lasts {there:.2f} s; the clip takes its first {seconds:.2f} s."
+    if there < seconds - 1 / line.fps:
+        return f"{shown} It lasts {there:.2f} s; silence follows up to the clip's {seconds:.2f} s."
+    return shown
 
 
 def _required(given: str, inputs: dict[str, Any], *names: str) -> list[Any]:
@@ -100,7 +122,7 @@ def give_audio(
     whole = -(-empty.shape[2] * line.sample_rate // line.audio_rate)
     wave = torch.nn.functional.pad(wave, (0, int(whole) - len(wave)))
     known = vae.encode(wave[None, :, None])[..., : empty.shape[2]].to(empty)
-    masks = noise_masks(latent, video, empty)
+    masks = noise_masks(latent)
     masks.audio[:] = 0
     return give(latent, video, known.expand_as(empty).clone(), masks)
 
@@ -115,15 +137,15 @@ def give_video(
     available = frames_at(len(video), video_fps, line.fps)
     if available < frames:
         raise JoVAError(
-            f"The video gives {available} frames at {float(line.fps):g} a second; the clip needs "
-            f"{frames}: make the clip shorter, by connecting the video to JoVA Length."
+            f"Got a video of {available} frames at {float(line.fps):g} a second; expected the "
+            f"clip's {frames}; make the clip shorter, by connecting the video to JoVA Length."
         )
     picked = [int(i * _step(video_fps, line.fps) + Fraction(1, 2)) for i in range(frames)]
     ratio = vae.spacial_compression_encode()
     size = (empty.shape[3] * ratio, empty.shape[4] * ratio)
     fitted = torch.stack([fit_image(frame, *size) for frame in bytes_of(video[picked])])
     known = vae.encode(fitted.float() / 255).to(empty)
-    masks = noise_masks(latent, empty, audio)
+    masks = noise_masks(latent)
     masks.video[:] = 0
     return give(latent, known.expand_as(empty).clone(), audio, masks)
 

@@ -18,12 +18,14 @@ from ...jova_core.mini.codecs.checkpoint import codec_state, load_codecs
 from ...jova_core.mini.codecs.preview import PREVIEW, PreviewFactors, preview_frames
 from ...jova_core.mini.samples import load_sample, sample_names
 from ...jova_core.mini.text.encoder import MiniTextEncoder
+from ...jova_core.model.checkpoint import read_notes
 from ...jova_core.prompt import parse_prompt
 from ...jova_core.vocabulary import Vocabulary
 from .vae import AudioVAE, VideoVAE
 
 __all__ = [
     "bundled_checkpoint",
+    "bundled_notes",
     "codecs_of",
     "load_codec_vaes",
     "load_mini_text",
@@ -100,8 +102,8 @@ def mini_encoder(config: JoVAConfig, notes: dict[str, Any]) -> MiniTextEncoder:
     MiniTextEncoder.check(config)
     if "vocabulary" not in notes:
         raise JoVAError(
-            "This checkpoint has lost its vocabulary, so its prompts cannot be encoded; disconnect "
-            "`model` to use the bundled mini's words, or give a file that `jova train` wrote."
+            "Got a checkpoint without its vocabulary; expected the words it was trained on; "
+            "disconnect `model` to use the bundled mini's words, or load a file with its metadata."
         )
     return MiniTextEncoder.of(config, Vocabulary.from_dict(notes["vocabulary"]))
 
@@ -128,6 +130,11 @@ def _load_patcher(
 def bundled_checkpoint() -> Path:
     """The mini that ships in the pack."""
     return MINI
+
+
+def bundled_notes() -> dict[str, Any]:
+    """The notes of that file, for a mini that has lost its own."""
+    return read_notes(MINI)
 
 
 def codecs_of(path: Path | None) -> Codecs:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ...jova_core.media import fit_image
 from ...jova_core.prompt import Prompt
-from ...jova_core.vocabulary import describe_length, describe_unknown
+from ...jova_core.vocabulary import describe_length, describe_markup, describe_unknown
 from .latent import both_streams
 from .masks import give, noise_masks
 from .media import bytes_of
@@ -34,6 +34,7 @@ def encode_prompt(clip: Any, seconds: float | None, **parts: str) -> EncodedProm
     vocabulary, form = getattr(encoder, "vocabulary", None), getattr(encoder, "form", None)
     text = prompt.tagged(form)
     remarks = [
+        describe_markup(prompt),
         "" if vocabulary is None else describe_unknown(prompt, vocabulary),
         "" if seconds is None else describe_length(prompt, seconds),
     ]
@@ -64,6 +65,6 @@ def give_first_frame(
     known = vae.encode(fitted[None].float() / 255).to(video)
     video = video.clone()
     video[:, :, :1] = known
-    masks = noise_masks(latent, video, audio)
+    masks = noise_masks(latent)
     masks.video[:, :, 0] = 0
     return give(latent, video, audio, masks), known
