@@ -34,7 +34,7 @@ def _known(parser: ArgumentParser) -> dict[str, bool]:
     """Every option of a command and of its actions, and whether it takes a value."""
     found = {}
     for action in parser._actions:
-        found |= {name: action.nargs != 0 for name in action.option_strings}
+        found |= dict.fromkeys(action.option_strings, action.nargs != 0)
         for inner in action.choices.values() if isinstance(action.choices, dict) else ():
             found |= _known(inner)
     return found
@@ -73,7 +73,7 @@ def _options(path: Path, known: dict[str, bool]) -> list[str]:
 
 
 def _negated(flag: str, known: dict[str, bool]) -> str:
-    """`name: false` as `--no-name`, and `name: true` as that one switched off, where only it is known."""
+    """`name: false` as `--no-name`, `name: true` as its opposite, where only that is known."""
     name, _, value = flag.partition("=")
     off = f"--no-{name.removeprefix('--')}"
     if name in known or off not in known or value not in ("", FALSE):

@@ -14,8 +14,8 @@ from ...jova_core.latents import AVLatents, latent_shapes
 from ...jova_core.media import fit_image, resample
 from ...jova_core.pipeline import clip_frames
 from ...jova_core.timeline import Timeline
-from .media import bytes_of, mono, sound_of
 from .masks import give, noise_masks
+from .media import bytes_of, mono, sound_of
 from .model import model_config
 from .streams import check_streams, nested, read_streams
 from .vae import CodecVAE
@@ -29,7 +29,9 @@ def empty_latent(model: Any, frames: int, width: int, height: int, batch: int) -
     config = model_config(model)
     ratio = config.video.spatial_ratio
     if width % ratio or height % ratio:
-        raise JoVAError(f"Got {width} x {height} px; expected sides that are multiples of {ratio}; change them.")
+        raise JoVAError(
+            f"Got {width} x {height} px; expected sides that are multiples of {ratio}; change them."
+        )
     shapes = latent_shapes(config, frames, batch=batch, height=height, width=width)
     management = comfy.model_management
     kw = {"device": management.intermediate_device(), "dtype": management.intermediate_dtype()}

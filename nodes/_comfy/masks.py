@@ -52,7 +52,7 @@ def _fitted(mask: Tensor | None, stream: Tensor) -> Tensor:
     mask = mask.to(stream)
     if stream.ndim == 5:
         return comfy.utils.reshape_mask(mask, (len(stream), 1, *stream.shape[2:]))
-    if tuple(mask.shape[1:]) == tuple(stream.shape[1:]) or mask.ndim == 3 and mask.shape[1] == 1:
+    if tuple(mask.shape[1:]) == tuple(stream.shape[1:]) or (mask.ndim == 3 and mask.shape[1] == 1):
         mask = mask[:, :1]
     else:
         mask = _over_time(mask)

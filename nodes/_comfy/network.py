@@ -65,9 +65,7 @@ class JoVANetwork(JoVA):
         out = super().forward(
             AVLatents(video=None if video is None else video[:, :count], audio=audio),
             *timestep,
-            Conditioning(
-                text=(context,), image=jova_image, image_mask=jova_image_mask
-            ),
+            Conditioning(text=(context,), image=jova_image, image_mask=jova_image_mask),
             partial(_attend, options=transformer_options),
             run=_Runner(
                 [*self.double_blocks, *self.single_blocks], x[0].device, transformer_options

@@ -198,7 +198,7 @@ def test_a_run_is_not_overwritten(data, tmp_path):
 
 
 def test_a_loss_that_is_no_number_stops_before_the_update(data, tmp_path):
-    with pytest.raises(JoVAError, match="NaN or infinite"):
+    with pytest.raises(JoVAError, match="NaN or infinity"):
         run(data, tmp_path, steps=50, mouth_weight=3e38)
     assert not (tmp_path / "jova.safetensors").exists()
 
