@@ -38,8 +38,8 @@ def describe_markup(prompt: Prompt) -> str:
     if not found:
         return ""
     return (
-        f"Got {', '.join(found)} in the prompt; this model takes no weights and makes no choice, so "
-        "the words alone count, all of them; write the words that you want."
+        f"Got {', '.join(found)} in the prompt; this model takes no weights and makes no choice, "
+        "so the words alone count, all of them; write the words that you want."
     )
 
 

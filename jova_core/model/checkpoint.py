@@ -145,8 +145,8 @@ def _config_of(path: Path, shapes: Shapes, preset: str | None) -> JoVAConfig:
     matching = " or ".join(name for name, config in PRESETS.items() if _fits(config, shapes))
     if matching and preset is not None:
         raise JoVAError(
-            f"Got the preset {preset} for {path.name}; expected {matching}, which its shapes match; "
-            "choose that one."
+            f"Got the preset {preset} for {path.name}; expected {matching}, which its shapes "
+            "match; choose that one."
         )
     if matching:
         raise JoVAError(

@@ -158,11 +158,6 @@ class JoVAModel(comfy.model_base.BaseModel):
         """Core's context windows: which audio latents sound while these video latents are seen."""
         if len(latent_shapes) < 2:
             return [primary_indices]
-        if dim != 2:
-            raise JoVAError(
-                f"Got context windows along dimension {dim}; expected 2, the time of both streams; "
-                "set `dim` to 2."
-            )
         line, total = Timeline.of(self.config), latent_shapes[1][dim]
         return [primary_indices, audio_window(line, primary_indices, total)]
 
@@ -251,8 +246,15 @@ def share_shapes(executor: Any, *args: Any, **kwargs: Any) -> Any:
     guider = executor.class_obj
     patchers = (guider.model_patcher, getattr(guider, "uncond_model_patcher", None))
     models = [p.model for p in patchers if isinstance(getattr(p, "model", None), JoVAModel)]
+    shapes = kwargs.get("latent_shapes")
+    windows = guider.model_options.get("context_handler")
+    if windows is not None and len(shapes or ()) > 1 and windows.dim != 2:
+        raise JoVAError(
+            f"Got context windows along dimension {windows.dim}; expected 2, the time of both "
+            "streams; set `dim` to 2."
+        )
     for model in models:
-        model.latent_shapes = kwargs.get("latent_shapes")
+        model.latent_shapes = shapes
     try:
         return executor(*args, **kwargs)
     finally:

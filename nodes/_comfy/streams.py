@@ -33,7 +33,7 @@ def read_streams(latent: Any, shapes: list[torch.Size] | None = None) -> AVLaten
 
 
 def stream_parts(latent: Any, shapes: list[torch.Size] | None = None) -> list[Tensor]:
-    """The streams of a latent in the order in which it holds them; `shapes` as in `read_streams`."""
+    """The streams of a latent in the order in which they come; `shapes` as in `read_streams`."""
     if latent.is_nested:
         return list(latent.unbind())
     return list(comfy.utils.unpack_latents(latent, shapes or [latent.shape]))
@@ -79,8 +79,8 @@ def check_streams(config: JoVAConfig, latents: AVLatents) -> int:
         if part is not None and not channels <= part.shape[1] <= most:
             raise JoVAError(
                 f"Got a {name} latent of {part.shape[1]} channels; expected {channels}, as "
-                f"{getattr(config, name).codec} makes them; start from Empty JoVA Latent, or encode "
-                "with Load JoVA Codecs."
+                f"{getattr(config, name).codec} makes them; start from Empty JoVA Latent, or "
+                "encode with Load JoVA Codecs."
             )
     if latents.video is None:
         # An audio latent reaches up to one latent past the pictures it was made for.
