@@ -24,7 +24,7 @@ _SPEECH_VERB = re.compile(
 )
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 # What other programs weigh words by, "(word:1.2)", and choose among, "{one|two}".
-_WEIGHT = re.compile(r"\(([^()]*):\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*\)")
+_WEIGHT = re.compile(r"\(([^()]*):\s*[+-]?(?:\d(?:\.\d*)?|\.\d+)\s*\)")
 _CHOICE = re.compile(r"\{[^{}]*\|[^{}]*\}")
 _WORD = re.compile(r"\d|[^\W\d_]+(?:'[^\W\d_]+)*")
 

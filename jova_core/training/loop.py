@@ -91,12 +91,7 @@ def train(
     started = time.monotonic()
     distributed = Distributed.join(device)
     state_path, checkpoint = out / "state.safetensors", out / _file_name(lora)
-    if state_path.exists() != resume:
-        raise JoVAError(
-            f"Got {out} without a run; expected one to go on with; leave out --resume."
-            if resume
-            else f"{out} already holds a run; continue it with --resume or name another."
-        )
+    _check_place(state_path, resume)
     latents = LatentSet(read_encoded(data), config)
     notes = notes or {}
 
@@ -121,6 +116,7 @@ def train(
     with ExitStack() as held:
         if shown:
             held.enter_context(locked(out))
+            _check_place(state_path, resume)  # which another process may have filled meanwhile
         if resume:
             state = load_state(state_path, identity)
             step = saved = state.step
@@ -156,10 +152,8 @@ def train(
             if step % settings.log_every == 0 or step == 1:
                 line = {"step": step, "samples": before + step * settings.batch}
                 line |= describe(batch, terms, norm, settings, distributed)
-                line |= {
-                    "learning_rate": settings.rate(step - 1),
-                    "seconds": time.monotonic() - started,
-                }
+                line |= {"learning_rate": settings.rate(step - 1)}
+                line |= {"seconds": time.monotonic() - started}
                 write_line(log, line, distributed)
                 bar.set_postfix(loss=line["loss"], refresh=False)
             progress = TrainProgress(
@@ -188,6 +182,18 @@ def train(
             if stopped:
                 break
     return checkpoint
+
+
+def _check_place(state: Path, resume: bool) -> None:
+    """JoVAError where a new run finds another, or one that is to go on finds none."""
+    if resume and not state.exists():
+        raise JoVAError(
+            f"Got {state.parent} without a run; expected one to go on with; leave out --resume."
+        )
+    if state.exists() and not resume:
+        raise JoVAError(
+            f"{state.parent} already holds a run; continue it with --resume or name another."
+        )
 
 
 def _stop(what: str, step: int, saved: int, checkpoint: Path) -> str:
