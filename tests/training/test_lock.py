@@ -35,9 +35,9 @@ def dead_pid():
 def test_the_second_is_refused_and_the_folder_is_left_clean(tmp_path):
     folder = tmp_path / "run"
     with locked(folder):
-        with pytest.raises(JoVAError, match=f"process {os.getpid()} on .* wait for its end"):
-            with locked(folder):
-                pass
+        says = rf"process {os.getpid()} on .* wait for its end"
+        with pytest.raises(JoVAError, match=says), locked(folder):
+            pass
         assert [path.name for path in folder.iterdir()] == [NAME]
     assert list(folder.iterdir()) == []
     with locked(folder):
