@@ -169,9 +169,6 @@ def _read_given(
         material.film = _read_film(options.video, line, frames)
         frames = len(material.film)
         video = torch.stack([fit_image(f, spec.height, spec.width) for f in material.film])
-    if audio is not None and len(audio) / line.sample_rate > line.seconds(frames) + 1 / line.fps:
-        there, used = len(audio) / line.sample_rate, float(line.seconds(frames))
-        note(f"The given sound lasts {there:.2f} s; the clip takes its first {used:.2f} s.")
     material.given = Given(image=image, audio=audio, video=video)
     frames = frames or _needed_frames(options, line, prompt)
     too_long = describe_length(prompt, float(line.seconds(frames)))
