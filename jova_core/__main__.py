@@ -28,10 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = ArgumentParser(prog="jova", description=__doc__)
     parser.add_argument("--version", action="version", version=f"jova {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parsers = {}
     for name, (add_options, _, words) in COMMANDS.items():
-        add_options(commands.add_parser(name, help=words))
+        parsers[name] = commands.add_parser(name, help=words)
+        add_options(parsers[name])
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        options = parser.parse_args(expand(sys.argv[1:] if arguments is None else arguments))
+        named = next((parsers[word] for word in arguments[:1] if word in parsers), parser)
+        options = parser.parse_args(expand(arguments, named))
         COMMANDS[options.command][1](options)
     except JoVAError as error:
         note(str(error))

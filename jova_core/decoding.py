@@ -87,7 +87,8 @@ def check_finite(latents: AVLatents) -> None:
     for name, part in vars(latents).items():
         if part is not None and not torch.isfinite(part).all():
             raise JoVAError(
-                f"The {name} latents contain NaN or infinity; lower the guidance scale."
+                f"Got {name} latents with NaN or infinity; expected numbers; lower the guidance "
+                "scale or a LoRA's strength, or load the weights in fp32 if they overflow in fp16."
             )
 
 

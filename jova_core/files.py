@@ -48,6 +48,12 @@ def read_tensors(
         return tensors, file.metadata() or {}
 
 
+def read_tensor(path: str | Path, name: str, kind: str, allowed: str) -> "Tensor":
+    """One tensor of a file that holds it; the other arguments as in `read_tensors`."""
+    with _open(path, kind, allowed) as file:
+        return file.get_tensor(name)
+
+
 def read_metadata(path: str | Path, kind: str, allowed: str) -> dict[str, str]:
     """The metadata alone, without reading a tensor; arguments as in `read_tensors`."""
     with _open(path, kind, allowed) as file:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from .config import PromptForm
 from .errors import JoVAError
+from .markup import without_weights
 
 # Tag texts and their order are the paper's (its figure of the architecture).
 _TAGS = {
@@ -118,8 +119,12 @@ def _tidy(text: str) -> str:
 
 
 def normalise_words(text: str) -> list[str]:
-    """Return the words in lower case: no punctuation, inner apostrophes kept, digits spelled."""
+    """Return the words in lower case: no punctuation, inner apostrophes kept, digits spelled.
+
+    Of a weighted word, "(word:1.2)", the weight is left out.
+    """
     plain = unicodedata.normalize("NFKC", text).lower().replace("’", "'")
+    plain = without_weights(plain)
     return [
         _DIGITS[unicodedata.digit(word)] if word.isdigit() else word
         for word in _WORD.findall(plain)

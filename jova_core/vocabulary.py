@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from difflib import get_close_matches
 
 from .errors import JoVAError
+from .markup import find_markup
 from .prompt import PARTS, Prompt, normalise_words
 
 # Measured on the mini's data: a word lasts 0.50 s, the shortest pauses are 0.08 s.
@@ -30,6 +31,17 @@ def describe_length(prompt: Prompt, seconds: float) -> str:
     if needed <= seconds + _SLACK:
         return ""
     return f"The words need about {needed:.1f} s; a clip of {seconds:.1f} s cuts them short."
+
+
+def describe_markup(prompt: Prompt) -> str:
+    """A sentence if the prompt holds weights or choices, which do nothing here, else ""."""
+    found = [markup for part in PARTS for markup in find_markup(getattr(prompt, part))]
+    if not found:
+        return ""
+    return (
+        f"Got {', '.join(found)} in the prompt; this model takes no weights and makes no choice, "
+        "so the words alone count, all of them; write the words that you want."
+    )
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import { chain } from "./lib/chain.js";
 const HEIGHT = 110;
 const WITH_TEXT = new Set([
   ...["JoVAEncodeDataset", "JoVAMouthMask", "JoVAPrompt", "JoVASaveVideo", "JoVASyncReport"],
+  "JoVATask",
   "JoVATrainLoRA",
 ]);
 

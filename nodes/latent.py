@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from comfy_api.latest import io
+from comfy_api.latest import io, ui
 
 from ._comfy import latent as adapter
 
@@ -167,6 +167,7 @@ class JoVATask(io.ComfyNode):
                     tooltip="The latent with the given stream, masked so that it stays.",
                 )
             ],
+            has_intermediate_output=True,
         )
 
     @classmethod
@@ -182,4 +183,5 @@ class JoVATask(io.ComfyNode):
         film_fps: float = 0.0,
     ) -> io.NodeOutput:
         inputs = {"audio": audio, "audio_vae": audio_vae, "film": film, "video_vae": video_vae}
-        return io.NodeOutput(adapter.give_task(model, latent, given, **inputs, film_fps=film_fps))
+        task = adapter.give_task(model, latent, given, **inputs, film_fps=film_fps)
+        return io.NodeOutput(task.latent, ui=ui.PreviewText(task.shown))

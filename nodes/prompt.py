@@ -24,18 +24,21 @@ class JoVAPrompt(io.ComfyNode):
                 io.String.Input(
                     "video_caption",
                     multiline=True,
+                    dynamic_prompts=True,
                     default="a light face with brown hair in a red shirt on a blue background",
                     tooltip="The picture: person, clothes, background.",
                 ),
                 io.String.Input(
                     "audio_caption",
                     multiline=True,
+                    dynamic_prompts=True,
                     default="a clear voice speaks",
                     tooltip="The kind of voice.",
                 ),
                 io.String.Input(
                     "transcript",
                     multiline=True,
+                    dynamic_prompts=True,
                     default="hello friend",
                     tooltip="The spoken words.",
                 ),

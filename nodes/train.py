@@ -82,8 +82,8 @@ class JoVAEncodeDataset(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, source: str, **_: Any) -> str:
-        return adapter.source_state(source)
+    def fingerprint_inputs(cls, source: str, name: str, **_: Any) -> str:
+        return adapter.source_state(source, name)
 
     @classmethod
     def execute(

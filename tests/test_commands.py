@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from jova_core.__main__ import main
@@ -59,6 +60,34 @@ def test_unknown_words_are_named_with_the_list(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "helo" in said
     assert "goodbye" in said
+
+
+def random_lora(path: Path, seed: int) -> Path:
+    generator, tensors = torch.Generator().manual_seed(seed), {}
+    with safe_open(MINI, "pt") as file:
+        shapes = {n: file.get_slice(n).get_shape() for n in file.keys() if ".qkv.weight" in n}  # noqa: SIM118
+    for name, (rows, columns) in shapes.items():
+        layer = f"diffusion_model.{name.removesuffix('.weight')}"
+        tensors[f"{layer}.lora_down.weight"] = torch.randn(2, columns, generator=generator)
+        tensors[f"{layer}.lora_up.weight"] = 0.01 * torch.randn(rows, 2, generator=generator)
+    save_file(tensors, path)
+    return path
+
+
+def test_several_loras_all_act(tmp_path):
+    """The second neither replaces the first nor is left out, and each has its strength."""
+    first, second = (
+        ["--lora", str(random_lora(tmp_path / f"{n}.safetensors", n))] for n in range(2)
+    )
+    off = ["--lora-strength", "1", "--lora-strength", "0"]
+    made = []
+    for number, loras in enumerate((first, second, [*first, *second], [*first, *second, *off])):
+        out = tmp_path / f"{number}.png"
+        command = ["generate", PROMPT, "-o", str(out), "--steps", "1", *loras]
+        assert main([*command, "--scale", "1"]) == 0
+        made.append(read_image(out))
+    assert torch.equal(made[0], made[3])
+    assert not any(torch.equal(made[2], alone) for alone in made[:2])
 
 
 def test_one_frame_is_an_image(tmp_path):
@@ -175,6 +204,8 @@ BAD = [
     (["--checkpoint", "CODECS"], "no JoVA checkpoint"),
     (["--codecs", "FOREIGN"], "codec"),
     (["--transcript", "hello " * 33], "shorten"),
+    (["--lora-strength", "1"], "Got 1 --lora-strength for 0 --lora"),
+    (["--lora", "GONE", *["--lora-strength", "1"] * 2], "Got 2 --lora-strength for 1 --lora"),
     (["--video-caption", "a face", "<Video Caption>: a face"], "once"),
 ]
 

@@ -60,7 +60,7 @@ def test_nothing_of_the_caller_changes(pipeline):
 def test_latents_that_are_no_numbers(pipeline):
     latents, frames = bench_decode.random_latents(pipeline, 1.0)
     broken = AVLatents(video=latents.video / 0, audio=latents.audio)
-    with pytest.raises(JoVAError, match="video latents contain NaN"):
+    with pytest.raises(JoVAError, match="video latents with NaN"):
         decode_stream(pipeline, broken, frames)
 
 

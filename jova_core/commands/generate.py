@@ -33,13 +33,13 @@ from ..model.lora import load_lora, merge_lora
 from ..pipeline import JoVAPipeline, SampleSettings, clip_frames, sample
 from ..prompt import PARTS, Prompt, parse_prompt
 from ..timeline import Timeline
-from ..vocabulary import describe_length, describe_unknown, estimate_seconds
+from ..vocabulary import describe_length, describe_markup, describe_unknown, estimate_seconds
 from .console import Bar, note, result
 from .sampling_options import add_sampling_options, sampling_options
 
 DEFAULT_SECONDS = 2.0
 # Files that are read, which the output must not replace.
-_INPUTS = ("image", "audio", "video", "checkpoint", "codecs", "lora")
+_INPUTS = ("image", "audio", "video", "checkpoint", "codecs")
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -80,8 +80,10 @@ def add_options(parser: ArgumentParser) -> None:
     add("--scale", type=int, default=4, help="enlarge for viewing (default 4); not with --video")
     add("--checkpoint", type=Path, help="JoVA checkpoint (default: the bundled mini)")
     add("--codecs", type=Path, help="default: the bundled codecs")
-    add("--lora", type=Path, help="LoRA from `jova train --lora`")
-    add("--lora-strength", type=float, default=1.0, help="default 1; 0 leaves the model unchanged")
+    words = "LoRA from `jova train --lora`; repeat it to add another"
+    add("--lora", type=Path, action="append", default=[], help=words)
+    words = "strength of each --lora in turn (default 1); 0 leaves the model unchanged"
+    add("--lora-strength", type=float, action="append", default=[], help=words)
 
 
 def run(options: Namespace) -> None:
@@ -97,12 +99,13 @@ def run(options: Namespace) -> None:
         seed=options.seed,
     )
     _check_output(options)
+    loras = _loras(options)
     pipeline = load_pipeline(options.checkpoint, options.codecs)
-    if options.lora is not None:
-        merge_lora(pipeline.model, load_lora(options.lora), options.lora_strength)
-    unknown = describe_unknown(prompt, pipeline.vocabulary)
-    if unknown:
-        note(unknown)
+    for path, strength in loras:
+        merge_lora(pipeline.model, load_lora(path), strength)
+    for remark in (describe_markup(prompt), describe_unknown(prompt, pipeline.vocabulary)):
+        if remark:
+            note(remark)
     material, frames = _read_given(options, pipeline, prompt)
     prompt = replace(prompt, transcript="") if material.silent else prompt
     with Bar("generate", "step") as progress, fast_fp32():
@@ -111,6 +114,19 @@ def run(options: Namespace) -> None:
         )
     decoding = decode_stream(pipeline, latents, frames)
     _write(options, pipeline, prompt, settings, decoding=decoding, material=material)
+
+
+def _loras(options: Namespace) -> list[tuple[Path, float]]:
+    """Each LoRA with its strength; one strength alone counts for all."""
+    loras, strengths = options.lora, options.lora_strength
+    if len(strengths) <= 1:
+        strengths = (strengths or [1.0]) * len(loras)
+    if len(strengths) != len(loras) or (options.lora_strength and not loras):
+        raise JoVAError(
+            f"Got {len(options.lora_strength)} --lora-strength for {len(loras)} --lora; expected "
+            "one for each, or one for all; give as many."
+        )
+    return list(zip(loras, strengths, strict=True))
 
 
 class _Material:
@@ -146,8 +162,8 @@ def _check_output(options: Namespace) -> None:
                 f"{target} is a picture, so --{name} makes no sense; leave it out or write a .mp4."
             )
     check_target(target)
-    for name in _INPUTS:
-        path = getattr(options, name)
+    inputs = [(name, getattr(options, name)) for name in _INPUTS]
+    for name, path in [*inputs, *(("lora", path) for path in options.lora)]:
         if path is not None and path.exists() and target.exists() and path.samefile(target):
             raise JoVAError(
                 f"The output {target} would replace the file of --{name}; give another name."

@@ -10,12 +10,14 @@ from torch import Tensor
 
 from ..config import JoVAConfig
 from ..errors import JoVAError
-from ..files import read_header, read_tensors, write_tensors
+from ..files import read_header, read_tensor, read_tensors, write_tensors
 from ..presets import PRESETS, preset_config
 from .jova import JoVA
 
 FORMAT = "jova-1"
 CORE_PREFIX = "model.diffusion_model."  # before every name in files of ComfyUI's save nodes
+# The metadata as JSON in a uint8 tensor, for programs that write metadata of their own.
+ABOUT = "jova.about"
 Shapes = dict[str, tuple[int, ...]]
 _KIND = ("checkpoint", "a JoVA checkpoint (.safetensors)")
 
@@ -53,6 +55,11 @@ def metadata_of(config: JoVAConfig, notes: dict[str, Any]) -> dict[str, str]:
     return {"format": FORMAT, "config": config.to_json(), "notes": json.dumps(notes)}
 
 
+def about_tensor(metadata: dict[str, str]) -> Tensor:
+    """Metadata as the tensor ABOUT."""
+    return torch.frombuffer(bytearray(json.dumps(metadata).encode()), dtype=torch.uint8)
+
+
 def load_jova(path: Path, *, preset: str | None = None) -> Checkpoint:
     """Read a checkpoint; `preset` names the config of a file without metadata.
 
@@ -61,18 +68,54 @@ def load_jova(path: Path, *, preset: str | None = None) -> Checkpoint:
     file.
     """
     config, notes = read_config(path, preset=preset)
+    return Checkpoint(config=config, tensors=load_tensors(path, config), notes=notes)
+
+
+def load_tensors(path: Path, config: JoVAConfig) -> dict[str, Tensor]:
+    """The tensors of a network of this config, by their own names.
+
+    JoVAError where the file holds another network.
+    """
     tensors, _ = read_tensors(path, *_KIND)
+    inner = {
+        name.removeprefix(CORE_PREFIX): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(CORE_PREFIX)
+    }
+    tensors = inner or {name: tensor for name, tensor in tensors.items() if name != ABOUT}
     _check_shapes(path, tensors, config)
-    return Checkpoint(config=config, tensors=tensors, notes=notes)
+    return tensors
 
 
 def read_config(path: Path, *, preset: str | None = None) -> tuple[JoVAConfig, dict[str, Any]]:
     """Config and notes of a file, without reading a tensor; errors as in `load_jova`."""
+    metadata, shapes = _header(path)
+    known = metadata.get("format") == FORMAT
+    if known:
+        config, notes = JoVAConfig.from_json(metadata.get("config", "")), _notes(path, metadata)
+        if preset is None:
+            return config, notes
+    cores = {n.removeprefix(CORE_PREFIX): s for n, s in shapes.items() if n.startswith(CORE_PREFIX)}
+    chosen = _config_of(path, cores or shapes, preset)
+    return (config, notes) if known else (chosen, {})
+
+
+def read_notes(path: Path) -> dict[str, Any]:
+    """The notes of a file, none where it lost its metadata."""
+    metadata, _ = _header(path)
+    return _notes(path, metadata) if metadata.get("format") == FORMAT else {}
+
+
+def _header(path: Path) -> tuple[dict[str, str], Shapes]:
+    """Metadata, also as `about_tensor` keeps it, and shapes."""
     metadata, shapes = read_header(path, *_KIND)
-    if metadata.get("format") == FORMAT:
-        return JoVAConfig.from_json(metadata.get("config", "")), _notes(path, metadata)
-    names = {name.removeprefix(CORE_PREFIX): shape for name, shape in shapes.items()}
-    return _config_of(path, names, preset), {}
+    if ABOUT not in shapes:
+        return metadata, shapes
+    try:
+        metadata = json.loads(bytes(read_tensor(path, ABOUT, *_KIND).tolist()))
+    except ValueError as error:
+        raise JoVAError(f"Got damaged metadata in {path} ({error}); give another file.") from error
+    return metadata if isinstance(metadata, dict) else {}, shapes
 
 
 def expected_shapes(config: JoVAConfig) -> Shapes:
@@ -92,16 +135,30 @@ def _notes(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
 
 def _config_of(path: Path, shapes: Shapes, preset: str | None) -> JoVAConfig:
     if preset is not None:
-        return preset_config(preset)
-    matching = [name for name, config in PRESETS.items() if expected_shapes(config) == shapes]
+        config = preset_config(preset)
+        if _fits(config, shapes):
+            return config
+    matching = " or ".join(name for name, config in PRESETS.items() if _fits(config, shapes))
+    if matching and preset is not None:
+        raise JoVAError(
+            f"Got the preset {preset} for {path.name}; expected {matching}, which its shapes "
+            "match; choose that one."
+        )
     if matching:
         raise JoVAError(
             f"{path} has lost its metadata, so its rates are unknown; its shapes match the preset "
-            f"{' or '.join(matching)}: choose that preset, or give a file with metadata."
+            f"{matching}: choose that preset in ComfyUI's Load JoVA Model, or give a file with "
+            "metadata."
         )
     raise JoVAError(
         f"{path} is not a JoVA checkpoint: its tensors match no preset; give another file."
     )
+
+
+def _fits(config: JoVAConfig, shapes: Shapes) -> bool:
+    """Whether a file of these shapes can hold this model; quantised rows may be packed."""
+    expected = expected_shapes(config)
+    return all(shapes.get(name, (0,))[:1] == shape[:1] for name, shape in expected.items())
 
 
 def _check_shapes(path: Path, tensors: dict[str, Tensor], config: JoVAConfig) -> None:

@@ -19,6 +19,7 @@ from ..errors import JoVAError
 from ..media.pixels import to_video
 from ..mouth.landmarks import LipDetector, find_landmarker, sampled_frames
 from ..mouth.masks import latent_mask
+from .lock import locked
 from .shards import Outcome, TrainingClip, read_outcomes, write_index, write_shard
 from .source import ClipSource, RejectedError, SourceClip
 
@@ -55,7 +56,8 @@ def encode_clips(
         raise JoVAError(f"Got {workers} workers; give 1 or more.")
     model = find_landmarker(model_path) if source.needs_mouths() else None
     codecs = load_codecs()
-    out.mkdir(parents=True, exist_ok=True)
+    if out.is_file():
+        raise JoVAError(f"Got the file {out}; expected a folder to encode into; name another.")
     results = read_outcomes(out)
     mouths = mouths or MouthRules()
     keys = {_key(source.key(e), config, codecs, mouths): e for e in source.entries()}
@@ -70,10 +72,11 @@ def encode_clips(
         if progress is not None:
             progress(count, total)
 
-    for tensors, outcomes in _encode_batches(job, batches, workers, clip_done):
-        write_shard(out, tensors, outcomes, codecs.stats)
-        results |= {outcome.id: outcome for outcome in outcomes}
-    write_index(out, keys)
+    with locked(out):
+        for tensors, outcomes in _encode_batches(job, batches, workers, clip_done):
+            write_shard(out, tensors, outcomes, codecs.stats)
+            results |= {outcome.id: outcome for outcome in outcomes}
+        write_index(out, keys)
     return [results[key] for key in keys]
 
 

@@ -37,6 +37,13 @@ def trim_logs(out: Path, step: int, distributed: Distributed) -> None:
             temporary.write_text("".join(lines), encoding="utf-8")
 
 
+def logged_losses(out: Path) -> list[float]:
+    """The losses of a run so far."""
+    path = out / LOG
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [json.loads(line)["loss"] for line in lines]
+
+
 def describe(
     batch: Batch, terms: LossTerms, norm: Tensor, settings: TrainSettings, distributed: Distributed
 ) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from ..files import content_digest
 from ..kernels import fast_fp32
 from ..latents import AVLatents
 from ..model.block import Attend, Block, RunBlock, call_block
-from ..model.checkpoint import load_jova, save_jova
+from ..model.checkpoint import load_tensors, read_notes, save_jova
 from ..model.joint import Joint
 from ..model.jova import JoVA
 from ..model.lora import LoRAConfig, add_lora, save_lora
@@ -26,11 +26,13 @@ from .curve import write_curve
 from .data import Batch, LatentSet
 from .distributed import Distributed
 from .initialise import initialise
-from .log import LOG, describe, trim_logs, write_line
+from .lock import locked
+from .log import LOG, describe, logged_losses, trim_logs, write_line
 from .loss import LossTerms, finite, flow_losses
 from .settings import TrainSettings
 from .shards import read_encoded
 from .state import TrainState, identity_of, load_state, save_state
+from .watch import LossWatch
 from .weights import DTYPES, Weights
 
 
@@ -83,14 +85,13 @@ def train(
     checkpoint with a fresh optimiser. When one of `callbacks` returns True, the run saves its
     state and returns. `build` makes the network of a config, for experiments with another;
     `device` is by default the first GPU, or the CPU without one.
-    Raises JoVAError for unusable data or files, and when the loss becomes NaN or infinite.
+    Raises JoVAError for unusable data or files, for a folder that another run writes into, and
+    when the loss explodes or becomes NaN; the last good state is kept.
     """
     started = time.monotonic()
     distributed = Distributed.join(device)
-    out.mkdir(parents=True, exist_ok=True)
     state_path, checkpoint = out / "state.safetensors", out / _file_name(lora)
-    if state_path.exists() and not resume:
-        raise JoVAError(f"{out} already contains a run; continue it with --resume or give another.")
+    _check_place(state_path, resume)
     latents = LatentSet(read_encoded(data), config)
     notes = notes or {}
 
@@ -106,20 +107,27 @@ def train(
         clips=latents.digest,
         **notes,
     )
-    step = 0
-    if resume:
-        state = load_state(state_path, identity)
-        step = state.step
-        weights.restore(state)
-        trim_logs(out, step, distributed)
-    share = distributed.share(settings.batch)
-    distributed.wait()
+    share, shown = distributed.share(settings.batch), distributed.first
+    step, saved, waiting = 0, 0, False
+    watch = LossWatch()
 
     from tqdm import tqdm
 
-    silent = not distributed.first
-    bar = tqdm(total=settings.steps, initial=step, unit="step", smoothing=0.05, disable=silent)
-    with (out / LOG).open("a", encoding="utf-8") as log:
+    with ExitStack() as held:
+        if shown:
+            held.enter_context(locked(out))
+            _check_place(state_path, resume)  # which another process may have filled meanwhile
+        if resume:
+            state = load_state(state_path, identity)
+            step = saved = state.step
+            weights.restore(state)
+            trim_logs(out, step, distributed)
+            watch = LossWatch(logged_losses(out))
+        distributed.wait()
+        log = held.enter_context((out / LOG).open("a", encoding="utf-8"))
+        bar = held.enter_context(
+            tqdm(total=settings.steps, initial=step, unit="step", smoothing=0.05, disable=not shown)
+        )
         while step < settings.steps:
             first = before + step * settings.batch
             batch = latents.batch(first, settings, encoders, DTYPES[settings.dtype], share=share)
@@ -129,36 +137,38 @@ def train(
             loss.backward()
             norm = weights.take_gradients()
             if not (finite(loss) and finite(norm)):
-                raise JoVAError(
-                    f"Loss became NaN or infinite at step {step}; lower the learning rate and "
-                    f"start from the last checkpoint, {checkpoint}, if there is one."
-                )
+                raise JoVAError(_stop("NaN or infinity", step + 1, saved, checkpoint))
             if norm <= settings.spike_norm:
                 weights.optimizer_step(step)
             step += 1
             bar.update()
+            value = float(loss.detach())
+            high = distributed.any(watch.is_high(value))
+            watch.note(value, high)
+            if watch.exploded:
+                what = f"{value:.3g} where {watch.usual:.3g} was usual"
+                raise JoVAError(_stop(what, step, saved, checkpoint))
 
             if step % settings.log_every == 0 or step == 1:
                 line = {"step": step, "samples": before + step * settings.batch}
                 line |= describe(batch, terms, norm, settings, distributed)
-                line |= {
-                    "learning_rate": settings.rate(step - 1),
-                    "seconds": time.monotonic() - started,
-                }
+                line |= {"learning_rate": settings.rate(step - 1)}
+                line |= {"seconds": time.monotonic() - started}
                 write_line(log, line, distributed)
                 bar.set_postfix(loss=line["loss"], refresh=False)
             progress = TrainProgress(
                 step=step,
                 steps=settings.steps,
                 samples=before + step * settings.batch,
-                loss=float(loss.detach()),
+                loss=value,
                 ema_model=weights.ema_model,
             )
             stops = [callback(progress) for callback in callbacks] if distributed.first else []
             stop = distributed.any(any(stops))
             keep = settings.keep_every > 0 and step % settings.keep_every == 0
-            due = step % settings.checkpoint_every == 0 or step == settings.steps
-            if due or keep or stop:
+            due = waiting or step % settings.checkpoint_every == 0
+            waiting = due and high  # a state that may be bad does not replace a good one
+            if (due and not waiting) or keep or stop or step == settings.steps:
                 tensors = weights.gather()
                 about = {"settings": asdict(settings), "step": step, "samples": progress.samples}
                 about |= notes
@@ -168,10 +178,31 @@ def train(
                     state = TrainState(step=step, identity=identity, tensors=tensors)
                     save_state(state_path, state)
                     write_curve(out)
+                saved = step
             if stop:
                 break
-    bar.close()
     return checkpoint
+
+
+def _check_place(state: Path, resume: bool) -> None:
+    """JoVAError where a new run finds another, or one that is to go on finds none."""
+    if resume and not state.exists():
+        raise JoVAError(
+            f"Got {state.parent} without a run; expected one to go on with; leave out --resume."
+        )
+    if state.exists() and not resume:
+        raise JoVAError(
+            f"{state.parent} already holds a run; continue it with --resume or name another."
+        )
+
+
+def _stop(what: str, step: int, saved: int, checkpoint: Path) -> str:
+    """The sentence for a run whose loss became too high to go on."""
+    kept = f"; what was learnt up to step {saved} is kept in {checkpoint}" if saved else ""
+    return (
+        f"Got a loss of {what} at step {step}; expected it to fall; lower the learning rate or the "
+        f"weights of the losses, and start a new run under another name{kept}."
+    )
 
 
 def _file_name(lora: LoRAConfig | None) -> str:
@@ -212,9 +243,9 @@ def start_model(
     model, before = build(config), 0
     initialise(model, settings.seed)
     if init_from is not None:
-        start = load_jova(init_from)
-        before = int(start.notes.get("samples", 0))
-        model.load_state_dict({k: v.float() for k, v in start.tensors.items()})
+        before = int(read_notes(init_from).get("samples", 0))
+        tensors = load_tensors(init_from, config)
+        model.load_state_dict({k: v.float() for k, v in tensors.items()})
     if lora is not None:
         add_lora(model, lora, settings.seed)
     return model, before

@@ -20,6 +20,11 @@ FORMAT = "jova-train-state-2"
 OLD_FORMAT = "jova-train-state-1"
 
 Identity = dict[str, str]
+_WORDS = {
+    "start": "the weights that it starts from",
+    "clips": "the clips of the data set",
+    "vocabulary": "the words of the vocabulary",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +55,7 @@ def load_state(path: Path, identity: Identity) -> TrainState:
         raise JoVAError(f"{path} is not a training state; give the one beside the run's log.")
     before = json.loads(about["identity"])
     changes = [
-        f"{name} was {before.get(name, 'the default')}, now {identity.get(name, 'the default')}"
+        _change(name, before, identity)
         for name in sorted(before.keys() | identity.keys())
         if before.get(name) != identity.get(name)
     ]
@@ -61,6 +66,13 @@ def load_state(path: Path, identity: Identity) -> TrainState:
             "the same ones, or start a new run in another folder."
         )
     return TrainState(step=int(about["step"]), identity=before, tensors=tensors)
+
+
+def _change(name: str, before: Identity, now: Identity) -> str:
+    """What differs, in words where its values are digests or long lists."""
+    if name in _WORDS:
+        return f"{_WORDS[name]} differ"
+    return f"{name} was {before.get(name, 'the default')}, now {now.get(name, 'the default')}"
 
 
 def identity_of(**parts: Any) -> Identity:

@@ -14,9 +14,10 @@ from ...jova_core.latents import AVLatents, latent_shapes
 from ...jova_core.media import fit_image, resample
 from ...jova_core.pipeline import clip_frames
 from ...jova_core.timeline import Timeline
+from .masks import noise_masks, with_streams
 from .media import bytes_of, mono, waveform_of
 from .model import model_config
-from .streams import nested, read_streams
+from .streams import check_streams, nested, read_streams
 from .vae import CodecVAE
 
 
@@ -29,7 +30,7 @@ def empty_latent(model: Any, frames: int, width: int, height: int, batch: int) -
     ratio = config.video.spatial_ratio
     if width % ratio or height % ratio:
         raise JoVAError(
-            f"Got a size of {width} x {height} px; both sides must be multiples of {ratio}."
+            f"Got {width} x {height} px; expected sides that are multiples of {ratio}; change them."
         )
     shapes = latent_shapes(config, frames, batch=batch, height=height, width=width)
     management = comfy.model_management
@@ -44,27 +45,10 @@ def both_streams(latent: dict[str, Any]) -> tuple[Tensor, Tensor]:
     if streams.video is None or streams.audio is None:
         missing = "video" if streams.video is None else "audio"
         raise JoVAError(
-            f"The latent has no {missing} stream; start from Empty JoVA Latent, or join the "
-            "streams with Concat AV Latent."
+            f"Got a latent without {missing}; expected both streams; start from Empty JoVA Latent, "
+            "or join the streams with Concat AV Latent."
         )
     return streams.video, streams.audio
-
-
-def check_lengths(config: JoVAConfig, latent: AVLatents) -> int:
-    """Frames of the clip. Raises JoVAError if video and audio differ in length."""
-    timeline = Timeline.of(config)
-    if latent.video is None:
-        # Audio latents end up to one latent after the video.
-        return max(1, int(latent.audio.shape[2] / timeline.audio_rate * timeline.fps))
-    frames = timeline.frames(latent.video.shape[2])
-    expected = timeline.audio_latents(frames)
-    if latent.audio is not None and latent.audio.shape[2] != expected:
-        raise JoVAError(
-            f"Got {latent.audio.shape[2]} audio latents for {frames} frames "
-            f"({float(timeline.seconds(frames)):.2f} s); expected {expected}: create both streams "
-            "with one Empty JoVA Latent."
-        )
-    return frames
 
 
 def check_codec(config: JoVAConfig, vae: Any, stream: str) -> None:
@@ -81,19 +65,41 @@ def check_codec(config: JoVAConfig, vae: Any, stream: str) -> None:
         )
 
 
-def give_task(model: Any, latent: dict[str, Any], given: str, **inputs: Any) -> dict[str, Any]:
-    """The LATENT for a JoVA Task: nothing, audio or video given.
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A LATENT with what is given, and what the node shows."""
+
+    latent: dict[str, Any]
+    shown: str
+
+
+def give_task(model: Any, latent: dict[str, Any], given: str, **inputs: Any) -> Task:
+    """The LATENT with what JoVA Task gives: nothing, audio or video; says what is cut or missing.
 
     Raises JoVAError if an input of the task is not connected.
     """
     config = model_config(model)
     if given == "audio":
         audio, vae = _required(given, inputs, "audio", "audio_vae")
-        return give_audio(config, latent, vae, audio)
+        made = give_audio(config, latent, vae, audio)
+        return Task(latent=made, shown=_describe_audio(config, made, audio))
     if given == "video":
         video, vae = _required(given, inputs, "film", "video_vae")
-        return give_video(config, latent, vae, video, inputs["film_fps"])
-    return latent
+        made = give_video(config, latent, vae, video, inputs["film_fps"])
+        return Task(latent=made, shown="The video is given; the sound is made to it.")
+    return Task(latent=latent, shown="Nothing is given; video and sound are made.")
+
+
+def _describe_audio(config: JoVAConfig, latent: dict[str, Any], audio: dict[str, Any]) -> str:
+    line = Timeline.of(config)
+    seconds = float(line.seconds(check_streams(config, read_streams(latent["samples"]))))
+    there = audio["waveform"].shape[-1] / audio["sample_rate"]
+    shown = "The sound is given; the video is made to it."
+    if there > seconds + 1 / line.fps:
+        return f"{shown} It lasts {there:.2f} s; the clip takes its first {seconds:.2f} s."
+    if there < seconds - 1 / line.fps:
+        return f"{shown} It lasts {there:.2f} s; silence follows up to the clip's {seconds:.2f} s."
+    return shown
 
 
 def _required(given: str, inputs: dict[str, Any], *names: str) -> list[Any]:
@@ -112,13 +118,13 @@ def give_audio(
     """The LATENT with given audio, cut or padded with silence to the clip's length."""
     video, empty = both_streams(latent)
     timeline = Timeline.of(config)
-    frames = check_lengths(config, AVLatents(video=video, audio=empty))
+    frames = check_streams(config, AVLatents(video=video, audio=empty))
     wave, rate = mono(audio)
     wave = resample(wave, rate, timeline.sample_rate)[: timeline.audio_samples(frames)]
     samples = -(-empty.shape[2] * timeline.sample_rate // timeline.audio_rate)
     wave = torch.nn.functional.pad(wave, (0, int(samples) - len(wave)))
     encoded = vae.encode(wave[None, :, None])[..., : empty.shape[2]].to(empty)
-    masks = noise_masks(latent, video, empty)
+    masks = noise_masks(latent)
     masks.audio[:] = 0
     return with_streams(latent, video, encoded.expand_as(empty).clone(), masks)
 
@@ -132,7 +138,7 @@ def give_video(
     """
     empty, audio = both_streams(latent)
     timeline = Timeline.of(config)
-    frames = check_lengths(config, AVLatents(video=empty, audio=audio))
+    frames = check_streams(config, AVLatents(video=empty, audio=audio))
     available = frames_at(len(video), video_fps, timeline.fps)
     if available < frames:
         raise JoVAError(
@@ -144,7 +150,7 @@ def give_video(
     size = (empty.shape[3] * ratio, empty.shape[4] * ratio)
     fitted = torch.stack([fit_image(frame, *size) for frame in bytes_of(video[picks])])
     encoded = vae.encode(fitted.float() / 255).to(empty)
-    masks = noise_masks(latent, empty, audio)
+    masks = noise_masks(latent)
     masks.video[:] = 0
     return with_streams(latent, encoded.expand_as(empty).clone(), audio, masks)
 
@@ -157,30 +163,6 @@ def frames_at(count: int, video_fps: float, fps: Fraction) -> int:
 def _step(video_fps: float, fps: Fraction) -> Fraction:
     """Source frames per frame at `fps`."""
     return Fraction(video_fps).limit_denominator(1001) / fps if video_fps else Fraction(1)
-
-
-def noise_masks(latent: dict[str, Any], video: Tensor, audio: Tensor) -> AVLatents:
-    """Copies of the noise masks, `[B, 1, T, h, w]` and `[B, 1, L]`; ones if there are none."""
-    masks = AVLatents(
-        video=torch.ones_like(video[:, :1]),
-        audio=torch.ones_like(audio[:, :1]),
-    )
-    old = latent.get("noise_mask")
-    if old is None:
-        return masks
-    if not old.is_nested:
-        raise JoVAError(
-            "The latent already has a mask for its video alone; set it after this node."
-        )
-    return read_streams(old).map(torch.clone)
-
-
-def with_streams(
-    latent: dict[str, Any], video: Tensor, audio: Tensor, masks: AVLatents
-) -> dict[str, Any]:
-    """The LATENT with other streams and noise masks."""
-    samples = nested(AVLatents(video=video, audio=audio))
-    return {**latent, "samples": samples, "noise_mask": nested(masks)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import comfy.model_management
 import comfy.model_patcher
+import comfy.patcher_extension
 import comfy.sd
 import comfy.utils
 import torch
@@ -17,7 +18,7 @@ from ...jova_core.model.checkpoint import CORE_PREFIX, expected_shapes
 from ...jova_core.presets import PRESETS
 from .files import BUNDLED, FROM_FILE, chosen_path, describe_file
 from .mini import bundled_checkpoint, load_codec_vaes, load_mini_text
-from .model import JoVAModelConfig, model_config, model_notes
+from .model import JoVAModelConfig, model_config, model_notes, share_shapes
 from .vae import AudioVAE, VideoVAE
 
 PRESET_NAMES = (FROM_FILE, *PRESETS)
@@ -30,6 +31,7 @@ _DTYPES = {
     "fp32": torch.float32,
 }
 WEIGHT_DTYPES = ("default", *_DTYPES)
+WRAPPER = "jova"  # the key of what the loader adds to every MODEL
 
 
 def load_model(
@@ -96,6 +98,8 @@ def _load(
     if not management.is_device_cpu(offload):
         model.to(offload)
     model.load_model_weights(tensors, "", assign=patcher.is_dynamic())
+    run = comfy.patcher_extension.WrappersMP.OUTER_SAMPLE
+    patcher.add_wrapper_with_key(run, WRAPPER, share_shapes)
     patcher.cached_patcher_init = (_load, (path, options, preset))
     return patcher
 
@@ -103,14 +107,14 @@ def _load(
 def _read(path: Path, preset: str) -> tuple[dict[str, Tensor], JoVAConfig, dict[str, Any]]:
     if path.suffix not in (".safetensors", ".sft"):
         raise JoVAError(
-            f"{path.name} is not a safetensors file; give a JoVA checkpoint (.safetensors)."
+            f"Got {path.name}; expected a JoVA checkpoint (.safetensors); choose another file."
         )
     config, notes = describe_file(path, preset)
     try:
         tensors, metadata = comfy.utils.load_torch_file(str(path), return_metadata=True)
     except Exception as error:
         raise JoVAError(
-            f"The checkpoint {path.name} cannot be read ({error}); it may be truncated: "
+            f"Got {path.name}, which cannot be read ({error}); expected a whole safetensors file; "
             "copy or download it again."
         ) from error
     tensors, _ = comfy.utils.convert_old_quants(tensors, "", metadata=metadata or {})
@@ -123,7 +127,7 @@ def _read(path: Path, preset: str) -> tuple[dict[str, Tensor], JoVAConfig, dict[
     missing = sorted(expected_shapes(config).keys() - tensors.keys())
     if missing:
         raise JoVAError(
-            f"{path.name} does not match its config: {len(missing)} tensors are missing, first "
-            f"{missing[0]}; give another file."
+            f"Got {path.name} without {len(missing)} tensors, first {missing[0]}; expected the "
+            "whole model that its config describes; choose another file."
         )
     return tensors, config, notes

@@ -1,5 +1,6 @@
 """JoVA-mini in ComfyUI: bundled files, codecs as VAE, text encoder as CLIP, samples, previews."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,18 @@ from ...jova_core.codecs import Codecs
 from ...jova_core.config import JoVAConfig
 from ...jova_core.errors import JoVAError
 from ...jova_core.mini import MINI, MINI_CODECS
-from ...jova_core.mini.codecs.checkpoint import load_codecs
+from ...jova_core.mini.codecs.checkpoint import codec_state, load_codecs
 from ...jova_core.mini.codecs.preview import PREVIEW, PreviewFactors, preview_frames
 from ...jova_core.mini.samples import load_sample, sample_names
 from ...jova_core.mini.text.encoder import MiniTextEncoder
+from ...jova_core.model.checkpoint import read_notes
 from ...jova_core.prompt import parse_prompt
 from ...jova_core.vocabulary import Vocabulary
 from .vae import AudioVAE, VideoVAE
 
 __all__ = [
     "bundled_checkpoint",
+    "bundled_notes",
     "codecs_of",
     "load_codec_vaes",
     "load_mini_text",
@@ -99,8 +102,8 @@ def mini_encoder(config: JoVAConfig, notes: dict[str, Any]) -> MiniTextEncoder:
     MiniTextEncoder.check(config)
     if "vocabulary" not in notes:
         raise JoVAError(
-            "This checkpoint has lost its vocabulary; disconnect `model` to use the bundled mini's "
-            "words, or load the file from `jova train`."
+            "Got a checkpoint without its vocabulary; expected the words it was trained on; "
+            "disconnect `model` to use the bundled mini's words, or load a file with its metadata."
         )
     return MiniTextEncoder.of(config, Vocabulary.from_dict(notes["vocabulary"]))
 
@@ -129,6 +132,11 @@ def bundled_checkpoint() -> Path:
     return MINI
 
 
+def bundled_notes() -> dict[str, Any]:
+    """The notes of that file, for a mini that has lost its own."""
+    return read_notes(MINI)
+
+
 def codecs_of(path: Path | None) -> Codecs:
     """The codecs of a file (None: the bundled ones). Raises JoVAError for any other file."""
     return load_codecs(MINI_CODECS if path is None else path)
@@ -137,7 +145,11 @@ def codecs_of(path: Path | None) -> Codecs:
 def load_codec_vaes(path: Path | None) -> tuple[VideoVAE, AudioVAE]:
     """Both codecs of a file as VAE; see `codecs_of`."""
     codecs = codecs_of(path)
-    return VideoVAE(codecs.video, codecs.stats), AudioVAE(codecs.audio, codecs.stats)
+    state = partial(codec_state, codecs)
+    return (
+        VideoVAE(codecs.video, codecs.stats, state),
+        AudioVAE(codecs.audio, codecs.stats, state),
+    )
 
 
 def preview_factors(codec: str) -> PreviewFactors | None:

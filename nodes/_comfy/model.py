@@ -13,18 +13,24 @@ import comfy.utils
 import torch
 from torch import Tensor
 
-from ...jova_core.config import JoVAConfig
+from ...jova_core.config import JoVAConfig, TextEncoderSpec
 from ...jova_core.errors import JoVAError
 from ...jova_core.latents import AVLatents, denormalise, normalise
+from ...jova_core.model.checkpoint import ABOUT, about_tensor, metadata_of
+from ...jova_core.timeline import Timeline
 from .mini import preview_factors
 from .network import JoVANetwork
 from .streams import (
+    audio_window,
+    check_streams,
     first_channels,
     keep_given,
     map_streams,
     noisy_frames,
-    noisy_tokens,
+    noisy_latents,
+    per_token,
     read_streams,
+    shapes_of_pack,
 )
 
 # Bytes that a forward pass holds at its peak, per token and channel of the network, in units of
@@ -121,13 +127,16 @@ class JoVAModel(comfy.model_base.BaseModel):
         return map_streams(latent, self.latent_shapes, convert)
 
     def extra_conds(self, **kwargs: Any) -> dict[str, Any]:
-        """Text, reference image and masks as core's condition objects."""
+        """Text, given picture and masks as core's condition objects.
+
+        Raises JoVAError for streams that do not belong together, before the first step.
+        """
         out = super().extra_conds(**kwargs)
         shapes = kwargs["latent_shapes"]
+        check_streams(self.config, read_streams(kwargs["noise"], shapes))
         out["latent_shapes"] = comfy.conds.CONDConstant(shapes)
-        text = kwargs.get("cross_attn")
-        if text is not None:
-            out["c_crossattn"] = comfy.conds.CONDRegular(text)
+        text = fitted_text(self.config.text[0], kwargs.get("cross_attn"))
+        out["c_crossattn"] = comfy.conds.CONDRegular(text)
         given = kwargs.get("jova_image")
         video = next((shape for shape in shapes if len(shape) == 5), None)
         if given is not None and video is not None:
@@ -140,12 +149,41 @@ class JoVAModel(comfy.model_base.BaseModel):
             if masks.video is not None:
                 out["noisy_video"] = comfy.conds.CONDRegular(noisy_frames(masks.video))
             if masks.audio is not None:
-                tokens = noisy_tokens(masks.audio, self.config.audio_patch)
-                out["noisy_audio"] = comfy.conds.CONDRegular(tokens)
+                out["noisy_audio"] = comfy.conds.CONDRegular(noisy_latents(masks.audio))
         return out
 
+    def map_context_window_to_modalities(
+        self, primary_indices: list[int], latent_shapes: list[torch.Size], dim: int
+    ) -> list[list[int]]:
+        """Core's context windows: which audio latents sound while these video latents are seen."""
+        if len(latent_shapes) < 2:
+            return [primary_indices]
+        line, total = Timeline.of(self.config), latent_shapes[1][dim]
+        return [primary_indices, audio_window(line, primary_indices, total)]
+
+    def resize_cond_for_context_window(
+        self,
+        cond_key: str,
+        cond_value: Any,
+        window: Any,
+        x_in: Tensor,
+        device: Any,
+        retain_index_list: list[int] | None = None,
+    ) -> Any:
+        """Masks cut to a window as the latents are; the text stays whole."""
+        if cond_key == "c_crossattn":
+            return cond_value
+        if cond_key == "noisy_video":
+            return cond_value._copy_with(window.get_tensor(cond_value.cond, device, dim=1))
+        if cond_key == "noisy_audio":
+            heard = (window.modality_windows or {1: window})[1]
+            return cond_value._copy_with(heard.get_tensor(cond_value.cond, device, dim=1))
+        return super().resize_cond_for_context_window(
+            cond_key, cond_value, window, x_in, device, retain_index_list or []
+        )
+
     def _reference(self, given: Tensor, video: torch.Size) -> tuple[Tensor, Tensor]:
-        """Normalised latent `[1, C, T, h, w]` of the first frames, then zeros, and its mask."""
+        """Normalised latent `[1, C, T, h, w]` of the first frames, 0 after them, and its mask."""
         if tuple(given.shape[3:]) != tuple(video[3:]) or given.shape[2] > video[2]:
             raise JoVAError(
                 f"Got a reference image latent of shape {tuple(given.shape)} for a video latent of "
@@ -164,9 +202,12 @@ class JoVAModel(comfy.model_base.BaseModel):
         noisy_audio: Tensor | None = None,
         **_: Any,
     ) -> tuple[Tensor, Tensor]:
-        """Times of video latents and audio tokens; given ones are clean, at time 0."""
+        """Times of video latents and audio tokens; what is given is clean, at 0."""
         video = timestep if noisy_video is None else timestep[:, None] * noisy_video.float()
-        audio = timestep if noisy_audio is None else timestep[:, None] * noisy_audio.float()
+        if noisy_audio is None:
+            return video, timestep
+        tokens = per_token(noisy_audio.float(), self.config.audio_patch)
+        audio = timestep[:, None] * tokens
         return video, audio
 
     def scale_latent_inpaint(
@@ -181,15 +222,71 @@ class JoVAModel(comfy.model_base.BaseModel):
         noisy = super().scale_latent_inpaint(sigma, noise, latent_image, **kwargs)
         if denoise_mask is None:
             return noisy
-        shapes = self.latent_shapes
+        shapes = shapes_of_pack(latent_image, self.latent_shapes)
         masks, given = read_streams(denoise_mask, shapes), read_streams(latent_image, shapes)
-        keep = partial(keep_given, masks, given, per_token=self.config.audio_patch)
+        keep = partial(keep_given, masks, given, patch=self.config.audio_patch)
         return map_streams(noisy, shapes, keep)
+
+    def state_dict_for_saving(
+        self, unet_state_dict: dict[str, Tensor], *args: Any, **kwargs: Any
+    ) -> dict[str, Tensor]:
+        """What core's save nodes write, with the config and the notes, whose metadata is core's."""
+        out = super().state_dict_for_saving(unet_state_dict, *args, **kwargs)
+        return {**out, ABOUT: about_tensor(metadata_of(self.config, self.notes))}
 
     def memory_required(self, input_shape: Any, cond_shapes: Any = None) -> float:
         """As core's, with the shape of a plain latent counted like that of a packed one."""
         packed = [input_shape[0], 1, torch.Size(input_shape[1:]).numel()]
         return super().memory_required(packed, cond_shapes or {})
+
+
+def share_shapes(executor: Any, *args: Any, **kwargs: Any) -> Any:
+    """Core's wrapper around a run: both models of a guider know the shapes until it ends."""
+    guider = executor.class_obj
+    patchers = (guider.model_patcher, getattr(guider, "uncond_model_patcher", None))
+    models = [p.model for p in patchers if isinstance(getattr(p, "model", None), JoVAModel)]
+    shapes = kwargs.get("latent_shapes")
+    windows = guider.model_options.get("context_handler")
+    if windows is not None and len(shapes or ()) > 1 and windows.dim != 2:
+        raise JoVAError(
+            f"Got context windows along dimension {windows.dim}; expected 2, the time of both "
+            "streams; set `dim` to 2."
+        )
+    for model in models:
+        model.latent_shapes = shapes
+    try:
+        return executor(*args, **kwargs)
+    finally:
+        for model in models:
+            model.latent_shapes = None
+
+
+def fitted_text(spec: TextEncoderSpec, text: Tensor | None) -> Tensor:
+    """Text features `[B, max_tokens, width]`; no text is the empty prompt, whose features are 0.
+
+    Joined prompts lose their unused tokens, which are 0. Raises JoVAError for more used tokens
+    than the model reads and for the features of another encoder.
+    """
+    if text is None:
+        return torch.zeros(1, spec.max_tokens, spec.width)
+    if text.ndim != 3 or text.shape[2] != spec.width:
+        raise JoVAError(
+            f"Got a text encoding of shape {list(text.shape)}; expected [B, {spec.max_tokens}, "
+            f"{spec.width}] as {spec.name} gives it; encode the prompt with Load JoVA Text Encoder."
+        )
+    if text.shape[1] == spec.max_tokens:
+        return text
+    used = [row[(row != 0).any(dim=1)] for row in text]
+    most = max(map(len, used))
+    if most > spec.max_tokens:
+        raise JoVAError(
+            f"Got joined prompts of {most} tokens; expected {spec.max_tokens} or fewer; shorten "
+            "the transcripts (each sound of a word is a token)."
+        )
+    out = text.new_zeros(len(text), spec.max_tokens, spec.width)
+    for row, kept in zip(out, used, strict=True):
+        row[: len(kept)] = kept
+    return out
 
 
 def model_config(model: Any) -> JoVAConfig:
@@ -205,6 +302,6 @@ def model_notes(model: Any) -> dict[str, Any]:
 def _jova(model: Any) -> JoVAModel:
     if not isinstance(model.model, JoVAModel):
         raise JoVAError(
-            f"Got a {type(model.model).__name__} model; expected a JoVA: connect Load JoVA Model."
+            f"Got a {type(model.model).__name__}; expected a JoVA; connect Load JoVA Model."
         )
     return model.model

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from ...jova_core.config import JoVAConfig
-from ...jova_core.errors import JoVAError
 from ...jova_core.latents import AVLatents, Conditioning
 from ...jova_core.model.jova import JoVA
 from .streams import first_channels
@@ -31,12 +30,13 @@ class JoVANetwork(JoVA):
     ) -> None:
         super().__init__(config, ops=operations, dtype=dtype, device=device)
         self.dtype = dtype
+        self.in_channels = config.video.channels  # which core's nodes read
 
     def forward(
         self,
         x: list[Tensor],
         timestep: tuple[Tensor, Tensor],
-        context: Tensor | None = None,
+        context: Tensor,
         transformer_options: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> list[Tensor] | Tensor:
@@ -53,7 +53,7 @@ class JoVANetwork(JoVA):
         self,
         x: list[Tensor],
         timestep: tuple[Tensor, Tensor],
-        context: Tensor | None,
+        context: Tensor,
         transformer_options: dict[str, Any],
         jova_image: Tensor | None = None,
         jova_image_mask: Tensor | None = None,
@@ -65,9 +65,7 @@ class JoVANetwork(JoVA):
         out = super().forward(
             AVLatents(video=None if video is None else video[:, :count], audio=audio),
             *timestep,
-            Conditioning(
-                text=self._split_text(context), image=jova_image, image_mask=jova_image_mask
-            ),
+            Conditioning(text=(context,), image=jova_image, image_mask=jova_image_mask),
             partial(_attend, options=transformer_options),
             run=_Runner(
                 [*self.double_blocks, *self.single_blocks], x[0].device, transformer_options
@@ -78,18 +76,6 @@ class JoVANetwork(JoVA):
             velocities[5] = first_channels(torch.zeros_like(video), count, lambda _: out.video)
         parts = [velocities[part.ndim] for part in x]
         return parts if len(parts) > 1 else parts[0]
-
-    def _split_text(self, context: Tensor | None) -> tuple[Tensor, ...]:
-        specs = self.config.text
-        width, tokens = specs[0].width, specs[0].max_tokens
-        if context is None or tuple(context.shape[1:]) != (tokens, width):
-            shape = "" if context is None else f" of shape {list(context.shape)}"
-            raise JoVAError(
-                f"Got {'no ' if context is None else 'a '}text encoding{shape}; expected [B, "
-                f"{tokens}, {width}] of {specs[0].name}: encode the prompt with Load JoVA Text "
-                "Encoder."
-            )
-        return (context,)
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, *, options: dict[str, Any]) -> Tensor:

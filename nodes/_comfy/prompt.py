@@ -8,8 +8,9 @@ from torch import Tensor
 
 from ...jova_core.media import fit_image
 from ...jova_core.prompt import Prompt
-from ...jova_core.vocabulary import describe_length, describe_unknown
-from .latent import both_streams, noise_masks, with_streams
+from ...jova_core.vocabulary import describe_length, describe_markup, describe_unknown
+from .latent import both_streams
+from .masks import noise_masks, with_streams
 from .media import bytes_of
 
 
@@ -33,6 +34,7 @@ def encode_prompt(clip: Any, seconds: float | None, **parts: str) -> EncodedProm
     vocabulary, form = getattr(encoder, "vocabulary", None), getattr(encoder, "form", None)
     text = prompt.tagged(form)
     remarks = [
+        describe_markup(prompt),
         "" if vocabulary is None else describe_unknown(prompt, vocabulary),
         "" if seconds is None else describe_length(prompt, seconds),
     ]
@@ -63,6 +65,6 @@ def give_first_frame(
     encoded = vae.encode(fitted[None].float() / 255).to(video)
     video = video.clone()
     video[:, :, :1] = encoded
-    masks = noise_masks(latent, video, audio)
+    masks = noise_masks(latent)
     masks.video[:, :, 0] = 0
     return with_streams(latent, video, audio, masks), encoded

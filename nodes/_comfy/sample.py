@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -10,14 +11,15 @@ import comfy.model_management
 import comfy.sample
 import comfy.samplers
 import comfy.utils
+import torch
 from comfy_extras.nodes_model_advanced import ModelSamplingSD3
 from PIL import Image
 from torch import Tensor
 
-from ...jova_core.flow.guidance import classifier_free
+from .masks import GIVEN, noise_masks
 from .mini import preview_factors, preview_frames
 from .model import model_config
-from .streams import read_streams
+from .streams import check_streams, map_streams, nested, read_streams, stream_parts
 
 _PREVIEW_SIDE = 256  # px
 _PREVIEW_PAUSE = 1.0  # s between previews, which would slow down quick steps
@@ -51,20 +53,22 @@ def scheduler_names() -> list[str]:
 def sample(
     model: Any, positive: Any, negative: Any, latent: dict[str, Any], choice: SamplerChoice
 ) -> dict[str, Any]:
-    """The latent dict with sampled streams; masks and other keys stay."""
+    """The latent dict with sampled streams, video first; other keys stay.
+
+    Raises JoVAError, before anything is sampled, for streams that do not belong together.
+    """
+    latent = _prepared(model, latent)
     if choice.shift > 0:
         (model,) = ModelSamplingSD3().patch(model, choice.shift)
+    scale = choice.cfg_video
     if choice.cfg_video != choice.cfg_audio:
-        model = model.clone()
-        model.set_model_sampler_cfg_function(
-            guide_streams(choice.cfg_video, choice.cfg_audio), disable_cfg1_optimization=True
-        )
+        model, scale = with_two_scales(model), TwoScales(choice.cfg_video, choice.cfg_audio)
     start = latent["samples"]
     samples = comfy.sample.sample(
         model,
         comfy.sample.prepare_noise(start, choice.seed, latent.get("batch_index")),
         choice.steps,
-        choice.cfg_video,
+        scale,
         choice.sampler_name,
         choice.scheduler,
         positive,
@@ -79,17 +83,77 @@ def sample(
     return {**latent, "samples": samples}
 
 
-def guide_streams(cfg_video: float, cfg_audio: float) -> Callable[[dict[str, Any]], Tensor]:
-    """Core's guidance function with a scale for each stream."""
+def _prepared(model: Any, latent: dict[str, Any]) -> dict[str, Any]:
+    """The LATENT as it is sampled: video first, one batch size, a mask for each stream.
+
+    An empty latent of another model gets this one's shape, as in core's samplers.
+    """
+    config, ratios = model_config(model), ("downscale_ratio_spacial", "downscale_ratio_temporal")
+    samples = comfy.sample.fix_empty_latent_channels(
+        model, latent["samples"], *(latent.get(name) for name in ratios)
+    )
+    streams = read_streams(samples)
+    batch = max(len(part) for part in stream_parts(samples))
+    even = streams.map(lambda part: part.expand(batch, *part.shape[1:]) if len(part) == 1 else part)
+    check_streams(config, even)
+    kept = {name: value for name, value in latent.items() if name not in ratios}
+    if "noise_mask" in kept or GIVEN in kept:
+        masks = noise_masks({**kept, "samples": samples})
+        kept["noise_mask"] = nested(masks.map(partial(_repeated, batch)))
+    return {**kept, "samples": nested(even)}
+
+
+def _repeated(batch: int, mask: Tensor) -> Tensor:
+    return comfy.utils.repeat_to_batch_size(mask, batch)
+
+
+class TwoScales(float):
+    """A guidance scale as core carries it, the video's, with the audio's beside it.
+
+    A node that sets another scale while sampling replaces it, and with it both.
+    """
+
+    audio: float
+
+    def __new__(cls, video: float, audio: float) -> "TwoScales":
+        scale = super().__new__(cls, video)
+        scale.audio = audio
+        return scale
+
+
+def with_two_scales(model: Any) -> Any:
+    """A clone of a MODEL whose guidance, and what nodes put in its place, acts on each stream.
+
+    Functions of other nodes are called with the scale of each stream in turn.
+    """
+    model = model.clone()
+    options = model.model_options
+    combine = options.get("sampler_cfg_function", _classifier_free)
+    model.set_model_sampler_cfg_function(_by_stream(combine), disable_cfg1_optimization=True)
+    after = options.get("sampler_post_cfg_function", [])
+    options["sampler_post_cfg_function"] = [_by_stream(function) for function in after]
+    return model
+
+
+def _classifier_free(arguments: dict[str, Any]) -> Tensor:
+    """What core does without a function: uncond + scale · (cond − uncond), as its noise."""
+    uncond, scale = arguments["uncond"], float(arguments["cond_scale"])
+    return torch.lerp(uncond, arguments["cond"], scale)
+
+
+def _by_stream(function: Callable[[dict[str, Any]], Tensor]) -> Callable[[dict[str, Any]], Tensor]:
+    """A guidance function whose video comes by the video's scale and audio by the audio's."""
 
     def guide(arguments: dict[str, Any]) -> Tensor:
+        scale = arguments["cond_scale"]
+        audio_scale = getattr(scale, "audio", scale)
+        video = function({**arguments, "cond_scale": float(scale)})
+        if audio_scale == scale:
+            return video
+        audio = function({**arguments, "cond_scale": float(audio_scale)})
         shapes = arguments["model"].latent_shapes
-        cond = read_streams(arguments["cond_denoised"], shapes)
-        uncond = read_streams(arguments["uncond_denoised"], shapes)
-        guided = classifier_free(cond, uncond, video_scale=cfg_video, audio_scale=cfg_audio)
-        parts = [part for part in (guided.video, guided.audio) if part is not None]
-        joined = parts[0] if len(parts) == 1 else comfy.utils.pack_latents(parts)[0]
-        return arguments["input"] - joined
+        heard = read_streams(audio, shapes).audio
+        return map_streams(video, shapes, lambda parts: replace(parts, audio=heard))
 
     return guide
 

@@ -29,10 +29,11 @@ from ...jova_core.training.log import LOG
 from ...jova_core.training.loop import TrainProgress, train
 from ...jova_core.training.manifest import VIDEO_SUFFIXES, Entry, read_manifest
 from ...jova_core.training.settings import TrainSettings
-from ...jova_core.training.shards import read_outcomes
+from ...jova_core.training.shards import INDEX, read_outcomes
 from .files import chosen_path, face_model
+from .load import WRAPPER
 from .media import to_image
-from .mini import codecs_of, load_sample, mini_encoder, sample_names
+from .mini import bundled_notes, codecs_of, load_sample, mini_encoder, sample_names
 from .model import model_config, model_notes
 
 SAMPLES = "sample clips (bundled)"
@@ -61,9 +62,11 @@ def source_entries(source: str) -> list[Entry]:
     return read_manifest(_inside(folder_paths.get_input_directory(), source, "source"))
 
 
-def source_state(source: str) -> str:
-    """Changes with every clip and caption of a source."""
-    return source if source == SAMPLES else repr([e.key() for e in source_entries(source)])
+def source_state(source: str, name: str) -> str:
+    """Changes with every clip and caption of a source, and while its encoded clips are missing."""
+    state = source if source == SAMPLES else repr([e.key() for e in source_entries(source)])
+    made = _inside(_output(_DATASETS), name, "data set name") / INDEX
+    return state if made.exists() else f"{state} missing at {time.time_ns()}"
 
 
 def _sample_entries() -> list[Entry]:
@@ -92,7 +95,7 @@ def _inside(base: str, name: str, what: str) -> Path:
     root = Path(base).resolve()
     path = (root / name.strip()).resolve()
     if not name.strip() or path == root or not path.is_relative_to(root):
-        raise JoVAError(f"The {what} {name!r} is outside {root}; give a plain name.")
+        raise JoVAError(f"Got the {what} {name!r}; expected one inside {root}; give a plain name.")
     return path
 
 
@@ -172,7 +175,7 @@ def train_lora(model: Any, dataset: str, choice: TrainChoice) -> TrainedLoRA:
     checkpoint = _unchanged_file(model)
     out = _inside(_output(_RUNS), choice.name, "run name")
     device = comfy.model_management.get_torch_device()
-    encoder = mini_encoder(model_config(model), model_notes(model))
+    encoder = mini_encoder(model_config(model), model_notes(model) or bundled_notes())
     comfy.model_management.unload_all_models()
     comfy.model_management.soft_empty_cache()
     with torch.inference_mode(False), torch.enable_grad():
@@ -204,14 +207,30 @@ def train_lora(model: Any, dataset: str, choice: TrainChoice) -> TrainedLoRA:
 
 
 def _unchanged_file(model: Any) -> Path:
-    model_config(model)  # raises for a model that is not a JoVA
-    if model.patches:
+    model_config(model)  # says what came where it is no JoVA
+    found = changes_of(model)
+    if found:
         raise JoVAError(
-            f"Got a model with {len(model.patches)} patched weights (a LoRA?), which training "
-            "would ignore; connect Load JoVA Model directly."
+            f"Got a model with changes of other nodes ({', '.join(found)}), which training would "
+            "leave out; expected it as its file holds it; connect Load JoVA Model directly."
         )
     _, (path, *_) = model.cached_patcher_init
     return path
+
+
+def changes_of(model: Any) -> list[str]:
+    """What nodes between the loader and here have changed in a MODEL."""
+    options = model.model_options
+    inner = options.get("transformer_options", {})
+    wrappers = [key for kinds in model.wrappers.values() for key in kinds if key != WRAPPER]
+    found = {
+        "weights, perhaps of a LoRA or a merge": model.patches or model.weight_wrapper_patches,
+        "a bypassed LoRA": model.injections,
+        "objects such as its sampling": model.object_patches,
+        "wrappers": wrappers,
+        "guidance or attention": set(options) - {"transformer_options"} or any(inner.values()),
+    }
+    return [name for name, changed in found.items() if changed]
 
 
 def _settings(choice: TrainChoice, device: torch.device) -> TrainSettings:
@@ -253,7 +272,10 @@ def _preview(dataset: str, choice: TrainChoice) -> _Preview:
     """The chosen prompt, else that of the shortest clip; in the length of the shortest clip."""
     clips = [o.clip for o in read_outcomes(Path(dataset)).values() if o.clip is not None]
     if not clips:
-        raise JoVAError(f"{dataset} holds no encoded clips; run JoVA Encode Dataset again.")
+        raise JoVAError(
+            f"Got {dataset} without encoded clips; expected some to train on; see the report of "
+            "JoVA Encode Dataset for the reasons, or run it again if the folder was deleted."
+        )
     shortest = min(clips, key=lambda clip: clip.frames)
     text = choice.preview_prompt.strip()
     prompt = parse_prompt(text) if text else shortest.prompt

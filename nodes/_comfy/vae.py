@@ -1,5 +1,6 @@
 """Our codecs as VAE: the members that core's VAE nodes use, no more."""
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -19,8 +20,14 @@ class CodecVAE:
     latent_channels: int
     disable_offload = False
 
-    def __init__(self, codec: torch.nn.Module, stats: LatentStats) -> None:
+    def __init__(
+        self,
+        codec: torch.nn.Module,
+        stats: LatentStats,
+        state: Callable[[], dict[str, Tensor]],
+    ) -> None:
         management = comfy.model_management
+        self.get_sd = state  # both codecs, as core's save nodes write them
         self.first_stage_model, self.stats = codec, stats
         self.latent_channels = codec.config.latent_channels
         self.device = management.vae_device()

@@ -10,11 +10,11 @@ from ...jova_core.sync.plot import plot_sync
 from ...jova_core.sync.report import measure_sync, sync_table
 from ...jova_core.timeline import Timeline
 from .files import face_model
-from .latent import check_codec, check_lengths
+from .latent import check_codec
 from .media import bytes_of, mono, to_audio, to_image
 from .mini import load_sample, sample_names
 from .model import model_config
-from .streams import read_streams
+from .streams import check_streams, read_streams
 
 __all__ = ["decode", "sample_media", "sample_names", "sync_report"]
 
@@ -28,7 +28,7 @@ def decode(
     """
     config, streams = model_config(model), read_streams(latent["samples"])
     timeline = Timeline.of(config)
-    frames = check_lengths(config, streams)
+    frames = check_streams(config, streams)
     check_finite(streams)
     images = audio = None
     if streams.video is not None and video_vae is not None:

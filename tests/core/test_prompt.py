@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from jova_core.config import PromptForm
 from jova_core.errors import JoVAError
+from jova_core.markup import find_markup
 from jova_core.prompt import Prompt, normalise_words, parse_prompt
-from jova_core.vocabulary import Vocabulary, describe_unknown, estimate_seconds
+from jova_core.vocabulary import Vocabulary, describe_markup, describe_unknown, estimate_seconds
 
 WORDS = Vocabulary(("a", "red", "hair", "with"), ("a", "deep", "voice", "speaks"), ("hello", "cat"))
 TEXT = st.lists(st.text("abcXYZ'é-,.!?0123 <>\"", min_size=1, max_size=8)).map(
@@ -119,3 +120,20 @@ def test_the_second_version_of_the_paper_orders_the_tags_otherwise():
     assert parse_prompt(silent.tagged(form)) == silent
     with pytest.raises(JoVAError, match="once"):
         PromptForm(order=("transcript",))
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "markup"),
+    [
+        ("(hello:1.2) friend", ["hello", "friend"], ["(hello:1.2)"]),
+        ("((hello:1.1) dear friend:.9)", ["hello", "dear", "friend"], ["(hello:1.1)"]),
+        ("{hello|friend}", ["hello", "friend"], ["{hello|friend}"]),
+        ("at (ten:30)", ["at", "ten", "three", "zero"], []),
+        ("hello (friend)", ["hello", "friend"], []),
+    ],
+)
+def test_weights_are_no_words(text, words, markup):
+    assert normalise_words(text) == words
+    assert find_markup(text) == markup
+    assert all(found in describe_markup(Prompt(transcript=text)) for found in markup)
+    assert bool(describe_markup(Prompt(transcript=text))) == bool(markup)

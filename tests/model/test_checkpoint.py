@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from jova_core.errors import JoVAError
-from jova_core.model.checkpoint import load_jova, save_jova
+from jova_core.model.checkpoint import ABOUT, about_tensor, load_jova, metadata_of, save_jova
 
 
 @pytest.fixture
@@ -94,3 +94,23 @@ def test_tensors_that_do_not_fit_the_config(saved):
         save_file(wrong, path, metadata=metadata)
         with pytest.raises(JoVAError, match=r"(first extra|first branches)"):
             load_jova(path)
+
+
+@pytest.mark.parametrize("prefix", ["", "model.diffusion_model."])
+def test_programs_that_write_metadata_of_their_own(saved, tmp_path, prefix):
+    path, config, model = saved
+    notes = {"words": ["hello"], "samples": 3}
+    kept = {prefix + name: value for name, value in model.state_dict().items()}
+    other = tmp_path / "other.safetensors"
+    save_file({**kept, ABOUT: about_tensor(metadata_of(config, notes))}, other)
+    again = load_jova(other)
+    assert (again.config, again.notes) == (config, notes)
+    assert all(torch.equal(again.tensors[k], v) for k, v in load_jova(path).tensors.items())
+    save_file({**kept, ABOUT: torch.zeros(3, dtype=torch.uint8)}, other)
+    with pytest.raises(JoVAError, match="damaged metadata"):
+        load_jova(other)
+
+
+def test_a_preset_that_the_file_does_not_fit(saved):
+    with pytest.raises(JoVAError, match=r"no JoVA checkpoint|Got the preset mini"):
+        load_jova(saved[0], preset="mini")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from jova_core.codecs import LatentStats
@@ -21,7 +22,9 @@ from jova_core.mini.text.encoder import MiniTextEncoder
 from jova_core.model.checkpoint import load_jova
 from jova_core.model.lora import LoRAConfig, load_lora, merge_lora
 from jova_core.presets import PRESETS
-from jova_core.training.loop import deadline, train
+from jova_core.training import loop
+from jova_core.training.lock import locked
+from jova_core.training.loop import deadline, losses, train
 from jova_core.training.settings import TrainSettings
 from jova_core.training.shards import Outcome, TrainingClip, write_shard
 from jova_core.vocabulary import Vocabulary
@@ -187,7 +190,7 @@ def test_a_moved_start_goes_on_and_another_start_is_refused(data, tmp_path):
     run(data, tmp_path / "run", steps=2, init_from=first)
     moved = first.rename(tmp_path / "moved.safetensors")
     run(data, tmp_path / "run", steps=4, init_from=moved, resume=True)
-    with pytest.raises(JoVAError, match="start was"):
+    with pytest.raises(JoVAError, match="the weights that it starts from differ"):
         run(data, tmp_path / "run", steps=6, init_from=other, resume=True)
 
 
@@ -198,7 +201,7 @@ def test_a_run_is_not_overwritten(data, tmp_path):
 
 
 def test_a_loss_that_is_no_number_stops_before_the_update(data, tmp_path):
-    with pytest.raises(JoVAError, match="NaN or infinite"):
+    with pytest.raises(JoVAError, match="NaN or infinity"):
         run(data, tmp_path, steps=50, mouth_weight=3e38)
     assert not (tmp_path / "jova.safetensors").exists()
 
@@ -275,3 +278,43 @@ def test_a_finished_run_goes_on_with_more_steps(data, tmp_path):
     assert all(torch.equal(parts[name], whole[name]) for name in whole)
     with pytest.raises(JoVAError, match="other settings"):
         run(data, tmp_path, steps=9, cooldown=0.0, resume=True, mouth_weight=1.0)
+
+
+def test_a_run_that_is_not_there_leaves_no_folder(data, tmp_path):
+    with pytest.raises(JoVAError, match="without a run"):
+        run(data, tmp_path / "none", resume=True)
+    with pytest.raises(JoVAError):
+        run(tmp_path / "no_data", tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_folder_in_use_is_refused(data, tmp_path):
+    with locked(tmp_path), pytest.raises(JoVAError, match="writing into"):
+        run(data, tmp_path, steps=1)
+    run(data, tmp_path, steps=1)
+    assert not (tmp_path / ".jova-lock").exists()
+
+
+def test_a_loss_that_explodes_stops_and_keeps_the_last_good_state(data, tmp_path, monkeypatch):
+    """Each loss is enlarged from the 13th step on; the checkpoint of step 12 stays."""
+    seen = []
+
+    def growing(*arguments):
+        terms = losses(*arguments)
+        seen.append(1)
+        factor = 1.0 if len(seen) <= 12 else 10.0
+        return replace(terms, audio=terms.audio * factor, video=terms.video * factor)
+
+    monkeypatch.setattr(loop, "losses", growing)
+    with pytest.raises(JoVAError, match=r"step 17; .* up to step 12 is kept"):
+        run(data, tmp_path, steps=40, checkpoint_every=2, log_every=1)
+    with safe_open(tmp_path / "state.safetensors", "pt") as file:
+        assert file.metadata()["step"] == "12"
+
+
+def test_a_start_without_metadata_is_trained(data, tmp_path):
+    start = run(data, tmp_path / "start", steps=1)
+    bare = tmp_path / "bare.safetensors"
+    tensors = load_file(start)
+    save_file({f"model.diffusion_model.{name}": value for name, value in tensors.items()}, bare)
+    assert run(data, tmp_path / "run", steps=1, init_from=bare).exists()

@@ -13,6 +13,8 @@ from .audio import AudioCodecConfig, MiniAudioCodec
 from .video import MiniVideoCodec, VideoCodecConfig
 
 FORMAT = "jova-mini-codecs-1"
+ABOUT = "jova.codecs"  # what else stands in the metadata, as JSON in a uint8 tensor
+CORE_PREFIX = "first_stage_model."  # which ComfyUI's Save Checkpoint puts before every name
 
 
 def save_codecs(
@@ -22,24 +24,41 @@ def save_codecs(
     stats: LatentStats,
 ) -> None:
     """Write both codecs in bf16 to `path`, whole or not at all."""
-    tensors = _bf16("video.", video) | _bf16("audio.", audio)
+    codecs = Codecs(video=video, audio=audio, stats=stats)
+    write_tensors(path, _tensors(codecs), {"jova": _about(codecs)})
+
+
+def codec_state(codecs: Codecs) -> dict[str, Tensor]:
+    """Both codecs as tensors alone, for programs that write metadata of their own."""
+    about = torch.frombuffer(bytearray(_about(codecs).encode()), dtype=torch.uint8)
+    return {**_tensors(codecs), ABOUT: about}
+
+
+def _tensors(codecs: Codecs) -> dict[str, Tensor]:
+    return _bf16("video.", codecs.video) | _bf16("audio.", codecs.audio)
+
+
+def _about(codecs: Codecs) -> str:
     about = {
         "format": FORMAT,
-        "video": video.arguments(),
-        "audio": audio.arguments(),
-        "stats": json.loads(stats.to_json()),
+        "video": codecs.video.arguments(),
+        "audio": codecs.audio.arguments(),
+        "stats": json.loads(codecs.stats.to_json()),
     }
-    write_tensors(path, tensors, {"jova": json.dumps(about)})
+    return json.dumps(about)
 
 
 def load_codecs(path: Path | str) -> Codecs:
-    """Read what `save_codecs` wrote: fp32, CPU, eval mode, no gradients.
+    """Read what `save_codecs` wrote, or a program that was given a `codec_state`.
 
+    Both come in fp32, on the CPU, in eval mode, without gradients.
     Raises JoVAError with one sentence on a missing, truncated or foreign file.
     """
     tensors, metadata = read_tensors(path, "codec", "a jova_mini_codecs.safetensors")
+    tensors = {name.removeprefix(CORE_PREFIX): value for name, value in tensors.items()}
+    kept = tensors.get(ABOUT)
     try:
-        about = json.loads(metadata.get("jova", "{}"))
+        about = json.loads(metadata.get("jova", "{}") if kept is None else bytes(kept.tolist()))
     except ValueError:
         about = {}
     if not isinstance(about, dict) or about.get("format") != FORMAT:

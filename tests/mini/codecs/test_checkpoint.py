@@ -14,6 +14,7 @@ from jova_core.mini.codecs import (
     load_codecs,
     save_codecs,
 )
+from jova_core.mini.codecs.checkpoint import codec_state
 
 
 def small_codecs():
@@ -121,3 +122,14 @@ def test_bad_file_gives_one_sentence(saved, spoil):
 def test_unwritable_folder_gives_one_sentence(tmp_path):
     with pytest.raises(JoVAError, match="does not exist"):
         save_codecs(tmp_path / "nowhere" / "c.safetensors", *small_codecs())
+
+
+@pytest.mark.parametrize("prefix", ["", "first_stage_model."])
+def test_codecs_survive_programs_that_drop_metadata(saved, tmp_path, prefix):
+    path = tmp_path / "again.safetensors"
+    state = codec_state(load_codecs(saved))
+    save_file({prefix + name: value for name, value in state.items()}, path)
+    again, first = load_codecs(path), load_codecs(saved)
+    assert again.stats.to_json() == first.stats.to_json()
+    pairs = zip(again.video.state_dict().values(), first.video.state_dict().values(), strict=True)
+    assert all(torch.equal(*pair) for pair in pairs)
