@@ -7,8 +7,6 @@ from comfy_api.latest import io
 from ._comfy import files
 from ._comfy import load as adapter
 
-_NONE = "none"
-
 
 class JoVALoadModel(io.ComfyNode):
     """A JoVA checkpoint as MODEL."""
@@ -60,33 +58,35 @@ class JoVALoadTextEncoder(io.ComfyNode):
             node_id="JoVALoadTextEncoder",
             display_name="Load JoVA Text Encoder",
             category="model/loaders/jova",
-            description="Loads what turns a prompt into numbers. JoVA-mini's encoder is built in "
-            "and knows a published list of words.",
+            description="Loads what turns a prompt into numbers: the encoders that the connected "
+            "model reads, from files, or JoVA-mini's, which is built in and knows a published list "
+            "of words.",
             search_aliases=["jova", "clip", "load clip", "text encoder"],
             inputs=[
                 io.Combo.Input(
                     "encoder_1",
-                    options=[files.BUNDLED],
-                    tooltip="The first text encoder that the checkpoint was trained with.",
+                    options=files.model_files("text_encoders"),
+                    tooltip="The bundled encoder of the mini, or a text encoder that the "
+                    "checkpoint was trained with, from models/text_encoders.",
                 ),
                 io.Combo.Input(
                     "encoder_2",
-                    options=[_NONE],
-                    tooltip="The second one. JoVA-mini has none.",
+                    options=[files.NONE, *files.model_files("text_encoders")[1:]],
+                    tooltip="The second one, where the checkpoint reads two; JoVA-mini has none.",
                 ),
                 io.Model.Input(
                     "model",
                     optional=True,
-                    tooltip="Whose vocabulary to use: connect a mini that you trained on other "
-                    "words. Not connected: the bundled mini's words.",
+                    tooltip="Who reads the text: it says which encoders are needed and how, and "
+                    "which words a mini knows. Not connected: the bundled mini.",
                 ),
             ],
             outputs=[io.Clip.Output(display_name="clip", tooltip="For JoVA Prompt.")],
         )
 
     @classmethod
-    def execute(cls, encoder_1: str, encoder_2: str, model: Any = None) -> io.NodeOutput:  # noqa: ARG003
-        return io.NodeOutput(adapter.load_text_encoder(model))
+    def execute(cls, encoder_1: str, encoder_2: str, model: Any = None) -> io.NodeOutput:
+        return io.NodeOutput(adapter.load_text_encoder(encoder_1, encoder_2, model))
 
 
 class JoVALoadCodecs(io.ComfyNode):

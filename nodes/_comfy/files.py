@@ -5,6 +5,7 @@ from pathlib import Path
 import folder_paths
 
 BUNDLED = "jova-mini (bundled)"
+NONE = "none"
 FROM_FILE = "from the file"  # the preset of a checkpoint that carries its config
 
 

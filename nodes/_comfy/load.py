@@ -15,9 +15,10 @@ from ...jova_core.config import JoVAConfig
 from ...jova_core.errors import JoVAError
 from ...jova_core.model.checkpoint import CORE_PREFIX, expected_shapes, read_config
 from ...jova_core.presets import PRESETS
-from .files import BUNDLED, FROM_FILE, chosen_path
+from .files import BUNDLED, FROM_FILE, NONE, chosen_path
 from .mini import bundled_checkpoint, load_codec_vaes, load_mini_text
 from .model import JoVAModelConfig, model_config, model_notes
+from .text import FOLDER, load_text
 from .vae import AudioVAE, VideoVAE
 
 PRESET_NAMES = (FROM_FILE, *PRESETS)
@@ -58,14 +59,24 @@ def load_codecs(name: str = BUNDLED) -> tuple[VideoVAE, AudioVAE]:
     return load_codec_vaes(chosen_path("vae", name))
 
 
-def load_text_encoder(model: Any = None) -> comfy.sd.CLIP:
-    """The mini's text encoder as CLIP, with the vocabulary of a MODEL or of the bundled mini.
+def load_text_encoder(
+    encoder_1: str = BUNDLED, encoder_2: str = NONE, model: Any = None
+) -> comfy.sd.CLIP:
+    """The text encoders that a MODEL was trained with as CLIP; the mini's from no file.
 
-    Raises JoVAError if the model was trained with another encoder or lost its vocabulary.
+    Raises JoVAError, which says what to choose, for any other encoders.
     """
-    if model is None:
+    chosen = [name for name in (encoder_1, encoder_2) if name not in (BUNDLED, NONE)]
+    if not chosen and model is None:
         return load_mini_text(*read_config(bundled_checkpoint()))
-    return load_mini_text(model_config(model), model_notes(model))
+    if not chosen:
+        return load_mini_text(model_config(model), model_notes(model))
+    if model is None:
+        raise JoVAError(
+            f"Nothing says how {chosen[0]} is to be read; connect `model` to the Load JoVA Model "
+            "whose prompts it encodes."
+        )
+    return load_text(model_config(model), [chosen_path(FOLDER, name) for name in chosen])
 
 
 def _load(

@@ -41,6 +41,7 @@ class MiniTokenizer:
 
     def __init__(self, encoder: MiniTextEncoder) -> None:
         self.encoder = encoder
+        self.vocabulary, self.form = encoder.vocabulary, encoder.form
 
     def tokenize_with_weights(
         self,

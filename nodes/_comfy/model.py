@@ -23,6 +23,7 @@ from ...jova_core.latents import (
 from .mini import preview_factors
 from .network import JoVANetwork
 from .streams import first_channels, keep_clean, made_frames, made_tokens, map_streams, read_streams
+from .told import read_told, text_keys, text_tokens
 
 # Bytes that a forward pass holds at its peak, per token and channel of the network, in units of
 # the element size; measured on the mini (25) and a 512 wide network (15) by tests/comfy/compat.py.
@@ -76,10 +77,15 @@ class JoVAModelConfig(comfy.supported_models_base.BASE):
 def memory_factor(config: JoVAConfig) -> float:
     """Core's memory_usage_factor for latents packed to `[B, 1, N]`.
 
-    Core reserves N · element size · factor · 0.01 MiB; a token holds C·p·p of the N elements.
+    Core reserves N · element size · factor · 0.01 MiB; a token holds C·p·p of the N elements,
+    and a token of the text counts as many.
     """
-    per_token = config.video.channels * config.patch[1] * config.patch[2]
-    return PEAK_ELEMENTS * config.dim / per_token / (0.01 * 2**20)
+    return PEAK_ELEMENTS * config.dim / elements_of_token(config) / (0.01 * 2**20)
+
+
+def elements_of_token(config: JoVAConfig) -> int:
+    """Elements of the video latent that one token holds."""
+    return config.video.channels * config.patch[1] * config.patch[2]
 
 
 class JoVAModel(comfy.model_base.BaseModel):
@@ -122,11 +128,16 @@ class JoVAModel(comfy.model_base.BaseModel):
         out = super().extra_conds(**kwargs)
         shapes = kwargs["latent_shapes"]
         out["latent_shapes"] = comfy.conds.CONDConstant(shapes)
-        text = kwargs.get("cross_attn")
-        if text is not None:
-            out["c_crossattn"] = comfy.conds.CONDRegular(text)
+        for key, value in read_told(self.config, kwargs).items():
+            name = "c_crossattn" if key == "cross_attn" else key
+            out[name] = comfy.conds.CONDRegular(value)
         picture = kwargs.get("jova_image")
         video = next((shape for shape in shapes if len(shape) == 5), None)
+        if picture is not None and not self.config.image_channels:
+            raise JoVAError(
+                "A reference picture came, but this model was trained without picture channels; "
+                "leave JoVA Reference Image out, or load a model that takes pictures."
+            )
         if picture is not None and video is not None:
             image, mask = self._picture(picture, video)
             out["jova_image"] = comfy.conds.CONDRegular(image)
@@ -183,10 +194,20 @@ class JoVAModel(comfy.model_base.BaseModel):
         keep = partial(keep_clean, masks, given, per_token=self.config.audio_patch)
         return map_streams(noisy, shapes, keep)
 
+    def extra_conds_shapes(self, **kwargs: Any) -> dict[str, list[int]]:
+        """Shapes of the texts, from which core estimates memory before it makes conditions."""
+        found = {key: kwargs[key] for key in text_keys(self.config) if key in kwargs}
+        return {
+            "c_crossattn" if key == "cross_attn" else key: list(text.shape)
+            for key, text in found.items()
+            if text is not None
+        }
+
     def memory_required(self, input_shape: Any, cond_shapes: Any = None) -> float:
-        """As core's, counting a plain latent's channels as a packed one's are."""
-        packed = [input_shape[0], 1, torch.Size(input_shape[1:]).numel()]
-        return super().memory_required(packed, cond_shapes or {})
+        """As core's, counting a plain latent's channels as a packed one's are, and the text."""
+        latents = torch.Size(input_shape).numel()
+        text = text_tokens(self.config, cond_shapes or {}) * elements_of_token(self.config)
+        return super().memory_required([1, 1, latents + text])
 
 
 def model_config(model: Any) -> JoVAConfig:

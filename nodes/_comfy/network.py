@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from ...jova_core.config import JoVAConfig
-from ...jova_core.errors import JoVAError
 from ...jova_core.latents import AVLatents, Conditioning
 from ...jova_core.model.jova import JoVA
 from .streams import first_channels
+from .told import text_keys
 
 
 class JoVANetwork(JoVA):
@@ -55,18 +55,21 @@ class JoVANetwork(JoVA):
         timestep: tuple[Tensor, Tensor],
         context: Tensor | None,
         transformer_options: dict[str, Any],
-        jova_image: Tensor | None = None,
-        jova_image_mask: Tensor | None = None,
-        **_: Any,
+        **told: Any,
     ) -> list[Tensor] | Tensor:
         video = next((part for part in x if part.ndim == 5), None)
         audio = next((part for part in x if part.ndim == 3), None)
         count = self.config.video.channels
+        texts = (context, *(told.get(key) for key in text_keys(self.config)[1:]))
         out = super().forward(
             AVLatents(video=None if video is None else video[:, :count], audio=audio),
             *timestep,
             Conditioning(
-                text=self._split_text(context), image=jova_image, image_mask=jova_image_mask
+                text=tuple(text for text in texts if text is not None),
+                pooled=told.get("jova_pooled"),
+                guidance=told.get("jova_guidance"),
+                image=told.get("jova_image"),
+                image_mask=told.get("jova_image_mask"),
             ),
             partial(_attend, options=transformer_options),
             run=_Runner(
@@ -78,17 +81,6 @@ class JoVANetwork(JoVA):
             made[5] = first_channels(torch.zeros_like(video), count, lambda _: out.video)
         parts = [made[part.ndim] for part in x]
         return parts if len(parts) > 1 else parts[0]
-
-    def _split_text(self, context: Tensor | None) -> tuple[Tensor, ...]:
-        specs = self.config.text
-        width, tokens = specs[0].width, specs[0].max_tokens
-        if context is None or tuple(context.shape[1:]) != (tokens, width):
-            came = "nothing" if context is None else f"a text encoding {list(context.shape)}"
-            raise JoVAError(
-                f"The model got {came} where {specs[0].name} gives [B, {tokens}, {width}]; "
-                "encode the prompt with Load JoVA Text Encoder."
-            )
-        return (context,)
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, *, options: dict[str, Any]) -> Tensor:

@@ -29,8 +29,8 @@ def encode_prompt(clip: Any, seconds: float | None, **parts: str) -> EncodedProm
     Remarks name unknown words, and more words than `seconds` hold.
     """
     prompt = Prompt(**parts)
-    encoder = getattr(clip.tokenizer, "encoder", None)
-    vocabulary, form = getattr(encoder, "vocabulary", None), getattr(encoder, "form", None)
+    vocabulary = getattr(clip.tokenizer, "vocabulary", None)
+    form = getattr(clip.tokenizer, "form", None)
     text = prompt.tagged(form)
     remarks = [
         "" if vocabulary is None else describe_unknown(prompt, vocabulary),
