@@ -108,5 +108,5 @@ class JoVAReferenceImage(io.ComfyNode):
         cls, positive: Any, negative: Any, latent: dict[str, Any], video_vae: Any, image: Any
     ) -> io.NodeOutput:
         given, known = adapter.give_first_frame(latent, video_vae, image)
-        both = [adapter.add_picture(part, known) for part in (positive, negative)]
+        both = [adapter.add_picture(part, known, video_vae) for part in (positive, negative)]
         return io.NodeOutput(*both, given)

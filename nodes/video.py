@@ -35,7 +35,9 @@ class JoVADecode(io.ComfyNode):
                 io.Image.Output(
                     display_name="images", tooltip="Frames; of a batch one clip after the other."
                 ),
-                io.Audio.Output(display_name="audio", tooltip="At its level, mono."),
+                io.Audio.Output(
+                    display_name="audio", tooltip="At its level, with the channels of its VAE."
+                ),
                 io.Float.Output(display_name="fps", tooltip="Frames a second."),
             ],
         )

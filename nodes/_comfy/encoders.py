@@ -1,4 +1,4 @@
-"""Families of text encoders: what a file holds, by its names and shapes, and core's class for it."""
+"""Families of text encoders: what a file holds, by names and shapes, and core's class for it."""
 
 import hashlib
 from collections.abc import Callable
@@ -257,7 +257,7 @@ def _named(name: str) -> Family:
 
 
 def read_encoder(path: Path, folder: str) -> EncoderFile:
-    """A file of a text encoder. Raises JoVAError for one that is truncated or of no known family."""
+    """A text encoder's file. Raises JoVAError for one that is truncated or of no known family."""
     where = f"{path.name} (models/{folder})"
     try:
         tensors, metadata = comfy.utils.load_torch_file(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil, floor
 from typing import Any
 
 import comfy.model_management
@@ -14,10 +15,10 @@ from ...jova_core.latents import AVLatents, latent_shapes
 from ...jova_core.media import fit_image, resample
 from ...jova_core.pipeline import clip_frames
 from ...jova_core.timeline import Timeline
-from .media import bytes_of, mono, sound_of
+from .codecs import check_codec, encode_audio
+from .media import bytes_of, sound_of
 from .model import model_config
 from .streams import nested, read_streams
-from .vae import CodecVAE
 
 
 def empty_latent(model: Any, frames: int, width: int, height: int, batch: int) -> dict[str, Any]:
@@ -65,20 +66,6 @@ def check_lengths(config: JoVAConfig, latent: AVLatents) -> int:
     return frames
 
 
-def check_codec(config: JoVAConfig, vae: Any, stream: str) -> None:
-    """Raises JoVAError if a codec of this pack is not the one that the model was trained with."""
-    channels = getattr(config, stream).channels
-    wrong = isinstance(vae, CodecVAE) and (
-        vae.latent_dim != {"video": 3, "audio": 1}[stream] or not vae.stats.match(config)
-    )
-    if wrong or getattr(vae, "latent_channels", channels) != channels:
-        raise JoVAError(
-            f"The {stream} codec does not belong to this model, which was trained with "
-            f"{getattr(config, stream).codec}; connect the `{stream}_vae` of the matching Load "
-            "JoVA Codecs."
-        )
-
-
 def give_task(model: Any, latent: dict[str, Any], given: str, **inputs: Any) -> dict[str, Any]:
     """The LATENT with what JoVA Task gives: nothing, audio or video.
 
@@ -111,11 +98,13 @@ def give_audio(
     video, empty = both_streams(latent)
     line = Timeline.of(config)
     frames = check_lengths(config, AVLatents(video=video, audio=empty))
-    wave, rate = mono(audio)
-    wave = resample(wave, rate, line.sample_rate)[: line.audio_samples(frames)]
-    whole = -(-empty.shape[2] * line.sample_rate // line.audio_rate)
-    wave = torch.nn.functional.pad(wave, (0, int(whole) - len(wave)))
-    known = vae.encode(wave[None, :, None])[..., : empty.shape[2]].to(empty)
+    check_codec(config, vae, "audio")
+    wave, rate = sound_of(audio and {**audio, "waveform": audio["waveform"][:1]})
+    own = vae.audio_sample_rate
+    wave = resample(wave, rate, own)[:, : floor(line.seconds(frames) * own + Fraction(1, 2))]
+    whole = ceil(empty.shape[2] * own / line.audio_rate)
+    wave = torch.nn.functional.pad(wave, (0, whole - wave.shape[1]))
+    known = encode_audio(vae, wave, empty.shape[2]).to(empty)
     masks = noise_masks(latent, video, empty)
     masks.audio[:] = 0
     return give(latent, video, known.expand_as(empty).clone(), masks)
@@ -128,6 +117,7 @@ def give_video(
     empty, audio = both_streams(latent)
     line = Timeline.of(config)
     frames = check_lengths(config, AVLatents(video=empty, audio=audio))
+    check_codec(config, vae, "video")
     available = frames_at(len(video), video_fps, line.fps)
     if available < frames:
         raise JoVAError(

@@ -22,6 +22,7 @@ from ...jova_core.vocabulary import Vocabulary
 from .vae import AudioVAE, VideoVAE
 
 __all__ = [
+    "PreviewFactors",
     "bundled_checkpoint",
     "codecs_of",
     "load_codec_vaes",

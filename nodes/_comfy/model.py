@@ -28,6 +28,8 @@ from .told import read_told, text_keys, text_tokens
 # Bytes that a forward pass holds at its peak, per token and channel of the network, in units of
 # the element size; measured on the mini (25) and a 512 wide network (15) by tests/comfy/compat.py.
 PEAK_ELEMENTS = 28.0
+# Core's formats of public video codecs, for previews.
+_PUBLIC_FORMATS = {"wan2.1": "Wan21", "hunyuan-video": "HunyuanVideo"}
 
 
 class JoVALatentFormat(comfy.latent_formats.LatentFormat):
@@ -42,11 +44,12 @@ class JoVALatentFormat(comfy.latent_formats.LatentFormat):
         self.latent_channels = max(video.channels, config.audio.channels)
         self.spacial_downscale_ratio = video.spatial_ratio
         self.temporal_downscale_ratio = video.temporal_ratio
-        if video.codec == "wan2.1":
-            wan = comfy.latent_formats.Wan21()
-            self.latent_rgb_factors = wan.latent_rgb_factors
-            self.latent_rgb_factors_bias = wan.latent_rgb_factors_bias
-            self.taesd_decoder_name = wan.taesd_decoder_name
+        public = _PUBLIC_FORMATS.get(video.codec)
+        if public is not None:
+            same = getattr(comfy.latent_formats, public)()
+            self.latent_rgb_factors = same.latent_rgb_factors
+            self.latent_rgb_factors_bias = same.latent_rgb_factors_bias
+            self.taesd_decoder_name = same.taesd_decoder_name
         elif (known := preview_factors(video.codec)) is not None:
             self.latent_rgb_factors = known.factors
             self.latent_rgb_factors_bias = known.bias
@@ -133,11 +136,8 @@ class JoVAModel(comfy.model_base.BaseModel):
             out[name] = comfy.conds.CONDRegular(value)
         picture = kwargs.get("jova_image")
         video = next((shape for shape in shapes if len(shape) == 5), None)
-        if picture is not None and not self.config.image_channels:
-            raise JoVAError(
-                "A reference picture came, but this model was trained without picture channels; "
-                "leave JoVA Reference Image out, or load a model that takes pictures."
-            )
+        if picture is not None:
+            self._check_picture(kwargs.get("jova_image_codec"))
         if picture is not None and video is not None:
             image, mask = self._picture(picture, video)
             out["jova_image"] = comfy.conds.CONDRegular(image)
@@ -151,6 +151,19 @@ class JoVAModel(comfy.model_base.BaseModel):
                 made = made_tokens(masks.audio, self.config.audio_patch)
                 out["made_audio"] = comfy.conds.CONDRegular(made)
         return out
+
+    def _check_picture(self, codec: str | None) -> None:
+        config = self.config
+        if not config.image_channels:
+            raise JoVAError(
+                "A reference picture came, but this model was trained without picture channels; "
+                "leave JoVA Reference Image out, or load a model that takes pictures."
+            )
+        if codec not in (None, config.video.codec):
+            raise JoVAError(
+                f"The reference picture was encoded by {codec}; this model was trained with "
+                f"{config.video.codec}: give JoVA Reference Image that `video_vae`."
+            )
 
     def _picture(self, picture: Tensor, video: torch.Size) -> tuple[Tensor, Tensor]:
         """Normalised latent `[1, C, T, h, w]` of the first frames, 0 after them, and its mask."""

@@ -9,6 +9,7 @@ from torch import Tensor
 from ...jova_core.media import fit_image
 from ...jova_core.prompt import Prompt
 from ...jova_core.vocabulary import describe_length, describe_unknown
+from .codecs import codec_name
 from .latent import both_streams, give, noise_masks
 from .media import bytes_of
 
@@ -44,9 +45,13 @@ def encode_prompt(clip: Any, seconds: float | None, **parts: str) -> EncodedProm
     return EncodedPrompt(positive=positive, negative=negative, text=text, shown=shown)
 
 
-def add_picture(conditioning: Any, known: Tensor) -> Any:
-    """CONDITIONING that carries the raw latent `[1, C, n, h, w]` of the first frames."""
-    return node_helpers.conditioning_set_values(conditioning, {"jova_image": known})
+def add_picture(conditioning: Any, known: Tensor, vae: Any) -> Any:
+    """CONDITIONING that carries the raw latent `[1, C, n, h, w]` of the first frames.
+
+    And the name of its codec, by which the model refuses the latents of another one.
+    """
+    told = {"jova_image": known, "jova_image_codec": codec_name(vae)}
+    return node_helpers.conditioning_set_values(conditioning, told)
 
 
 def give_first_frame(

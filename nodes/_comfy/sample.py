@@ -15,13 +15,12 @@ from PIL import Image
 from torch import Tensor
 
 from ...jova_core.flow.guidance import classifier_free
-from .mini import preview_factors, preview_frames
+from .mini import PreviewFactors, preview_frames
 from .model import model_config
 from .streams import read_streams
 
 _PREVIEW_SIDE = 256  # px
 _PREVIEW_PAUSE = 1.0  # s between previews, so that they cost little beside quick steps
-_PREVIEW_FRAME = 250  # ms, a latent frame at the mini's rates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,25 +126,28 @@ def progress(model: Any, steps: int) -> Callable[[int, Any, Any, int], None]:
     Moving the bar also stops the sampler when the user pressed cancel.
     """
     bar = comfy.utils.ProgressBar(steps)
-    config = model_config(model)
-    name = config.video.codec if preview_factors(config.video.codec) else None
-
+    video_rate = model_config(model).video
+    milliseconds = round(1000 * video_rate.temporal_ratio / video_rate.fps)
+    look = model.model.latent_format
+    known = None
+    if look.latent_rgb_factors is not None:
+        known = PreviewFactors(factors=look.latent_rgb_factors, bias=look.latent_rgb_factors_bias)
     shown = time.monotonic() - _PREVIEW_PAUSE
 
     def show(step: int, x0: Any, _x: Any, total: int) -> None:
         nonlocal shown
         film, video = None, read_streams(x0, [x0.shape]).video
         due = time.monotonic() - shown >= _PREVIEW_PAUSE or step + 1 == total
-        if due and name is not None and video is not None:
-            film, shown = _film(video[0], name), time.monotonic()
+        if due and known is not None and video is not None:
+            film, shown = _film(video[0], known, milliseconds), time.monotonic()
         bar.update_absolute(step + 1, total, film)
 
     return show
 
 
-def _film(video: Tensor, name: str) -> tuple[str, Film, None]:
-    pictures = [Image.fromarray(f.numpy()) for f in preview_frames(video.float().cpu(), name)]
+def _film(video: Tensor, known: PreviewFactors, milliseconds: int) -> tuple[str, Film, None]:
+    pictures = [Image.fromarray(f.numpy()) for f in preview_frames(video.float().cpu(), known)]
     factor = max(1, _PREVIEW_SIDE // max(pictures[0].size))
     size = tuple(side * factor for side in pictures[0].size)
     grown = [picture.resize(size, Image.Resampling.BICUBIC) for picture in pictures]
-    return "PNG", Film(grown, _PREVIEW_FRAME), None
+    return "PNG", Film(grown, milliseconds), None

@@ -54,7 +54,8 @@ class TextTokenizer:
         if len(ids) > limit:
             end = ids[-1:] if tokenizer.tokenizer_adds_end_token else []
             ids = ids[: limit - len(end)] + end
-        pads = limit - len(ids) if spec is None or spec.pad == "kept" else not ids
+        padded = spec is None or spec.pad == "kept"
+        pads = limit - len(ids) if padded else int(not ids)
         return [(int(token), 1.0) for token in ids + [tokenizer.pad_token] * pads]
 
     def untokenize(self, tokens: list[Any]) -> list[Any]:
@@ -117,7 +118,7 @@ class TextModel(nn.Module):
             part.reset_clip_options()
 
     def encode_token_weights(self, tokens: dict[str, list[Ids]]) -> tuple[Any, ...]:
-        """First encoder's features `[1, S, width]`, pooled vector or None, and the others' by key."""
+        """Features of the first encoder `[1, S, width]`, pooled vector or None, others by key."""
         keys, features, pooled = iter(text_keys(self.config)), {}, None
         for need in self.needs:
             ids = [token for token, _ in tokens[need.family.part][0]]
@@ -127,7 +128,9 @@ class TextModel(nn.Module):
             if need.spec is not None:
                 states = states[:, need.spec.dropped_prefix :]
                 if need.spec.pad == "zeroed":
-                    states = nn.functional.pad(states, (0, 0, 0, _missing(need, states)))
+                    states = nn.functional.pad(
+                        states, (0, 0, 0, need.spec.max_tokens - states.shape[1])
+                    )
                 features[next(keys)] = _out(states)
         return features.pop("cross_attn"), pooled, features
 
@@ -149,10 +152,6 @@ class TextModel(nn.Module):
                 f"{missing[0]}; copy or download the whole file again."
             )
         return [], unexpected
-
-
-def _missing(need: Need, states: Tensor) -> int:
-    return need.spec.max_tokens - states.shape[1]
 
 
 def _out(states: Tensor) -> Tensor:
@@ -192,7 +191,7 @@ def load_text(
 ) -> comfy.sd.CLIP:
     """The text encoders that a checkpoint reads, as CLIP, from files in any order.
 
-    Raises JoVAError, which names the file, for one that is missing, truncated or of another encoder.
+    Raises JoVAError, which names the file, for one that is missing, truncated or another encoder.
     """
     needs = needs_of(config)
     files = _matched(needs, [read_encoder(path, FOLDER) for path in paths])
@@ -208,9 +207,6 @@ def load_text(
         disable_dynamic=disable_dynamic,
     )
     clip.patcher.cached_patcher_init = (_load_patcher, (config, paths))
-    # The closure above must not keep the files' tensors beside the loaded ones.
-    for _, file in files:
-        file.tensors.clear()
     return clip
 
 

@@ -44,9 +44,8 @@ PREVIEW: dict[str, PreviewFactors] = {
 }
 
 
-def preview_frames(latent: Tensor, codec: str) -> Tensor:
+def preview_frames(latent: Tensor, known: PreviewFactors) -> Tensor:
     """uint8 `[T, h, w, 3]` of a normalised video latent `[C, T, h, w]`, one pixel a cell."""
-    known = PREVIEW[codec]
     factors = torch.tensor(known.factors, dtype=latent.dtype, device=latent.device)
     bias = torch.tensor(known.bias, dtype=latent.dtype, device=latent.device)
     colours = latent.movedim(0, -1)[..., : len(factors)] @ factors + bias
