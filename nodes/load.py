@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ._comfy import files
 from ._comfy import load as adapter
+from ._comfy.ui import text_ui
 
 
 class JoVALoadModel(io.ComfyNode):
@@ -42,11 +43,13 @@ class JoVALoadModel(io.ComfyNode):
                 ),
             ],
             outputs=[io.Model.Output(display_name="model", tooltip="The JoVA transformer.")],
+            has_intermediate_output=True,
         )
 
     @classmethod
     def execute(cls, checkpoint: str, weight_dtype: str, preset: str) -> io.NodeOutput:
-        return io.NodeOutput(adapter.load_model(checkpoint, weight_dtype, preset))
+        model = adapter.load_model(checkpoint, weight_dtype, preset)
+        return io.NodeOutput(model, ui=text_ui(adapter.licence(model)))
 
 
 class JoVALoadTextEncoder(io.ComfyNode):
@@ -82,11 +85,13 @@ class JoVALoadTextEncoder(io.ComfyNode):
                 ),
             ],
             outputs=[io.Clip.Output(display_name="clip", tooltip="For JoVA Prompt.")],
+            has_intermediate_output=True,
         )
 
     @classmethod
     def execute(cls, encoder_1: str, encoder_2: str, model: Any = None) -> io.NodeOutput:
-        return io.NodeOutput(adapter.load_text_encoder(encoder_1, encoder_2, model))
+        clip = adapter.load_text_encoder(encoder_1, encoder_2, model)
+        return io.NodeOutput(clip, ui=text_ui(adapter.encoder_licences(clip)))
 
 
 class JoVALoadCodecs(io.ComfyNode):
@@ -104,15 +109,25 @@ class JoVALoadCodecs(io.ComfyNode):
                 io.Combo.Input(
                     "codecs",
                     options=files.model_files("vae"),
-                    tooltip="The codecs of JoVA-mini, or a JoVA codec file from models/vae.",
+                    tooltip="The codecs of JoVA-mini, a JoVA codec file, or a video VAE such as "
+                    "Wan2.1's or HunyuanVideo's, from models/vae.",
+                ),
+                io.Combo.Input(
+                    "audio_codec",
+                    options=[files.NONE, *files.model_files("vae")[1:]],
+                    optional=True,
+                    tooltip="The audio VAE beside a video VAE: MMAudio's, or ACE-Step 1.5's. A "
+                    "JoVA codec file holds both.",
                 ),
             ],
             outputs=[
                 io.Vae.Output(display_name="video_vae", tooltip="Pictures; works in VAE Decode."),
                 io.Vae.Output(display_name="audio_vae", tooltip="Sound; works in VAEDecodeAudio."),
             ],
+            has_intermediate_output=True,
         )
 
     @classmethod
-    def execute(cls, codecs: str) -> io.NodeOutput:
-        return io.NodeOutput(*adapter.load_codecs(codecs))
+    def execute(cls, codecs: str, audio_codec: str = files.NONE) -> io.NodeOutput:
+        both = adapter.load_codecs(codecs, audio_codec)
+        return io.NodeOutput(*both, ui=text_ui(adapter.codec_licences(*both)))

@@ -31,7 +31,10 @@ from ..pipeline import JoVAPipeline, SampleSettings, clip_frames, sample
 from ..prompt import PARTS, Prompt, parse_prompt
 from ..timeline import Timeline
 from ..vocabulary import describe_length, describe_unknown, estimate_seconds
+from . import generate_latents
 from .console import Bar, note, result
+from .generate_latents import DTYPES
+from .plan import size_option
 from .sampling_options import add_sampling_options, sampling_options
 
 DEFAULT_SECONDS = 2.0
@@ -61,13 +64,16 @@ def add_options(parser: ArgumentParser) -> None:
     add("--scale", type=int, default=4, help="enlarge for viewing (default 4); not with --video")
     add("--checkpoint", type=Path, help="another JoVA checkpoint than the bundled mini")
     add("--codecs", type=Path, help="other codecs than the bundled ones")
+    add("--conditioning", type=Path, help="a saved prompt, for any checkpoint: writes latents")
+    add("--negative", type=Path, help="the saved empty prompt, which guidance leads away from")
+    add("--size", type=size_option, help="WIDTHxHEIGHT in pixels, with --conditioning")
+    add("--dtype", choices=DTYPES, default="fp32", help="of the weights, with --conditioning")
     add("--lora", type=Path, help="a LoRA that `jova train --lora` wrote")
     add("--lora-strength", type=float, default=1.0, help="0 leaves the model as it is")
 
 
 def run(options: Namespace) -> None:
     """Generate and write one clip. Raises JoVAError, leaving nothing half-written."""
-    prompt = _prompt(options)
     settings = SampleSettings(
         steps=options.steps,
         solver=options.solver,
@@ -77,6 +83,10 @@ def run(options: Namespace) -> None:
         shift=options.shift,
         seed=options.seed,
     )
+    if options.conditioning is not None:
+        generate_latents.run(options, settings)
+        return
+    prompt = _prompt(options)
     _check_output(options)
     pipeline = load_pipeline(options.checkpoint, options.codecs)
     if options.lora is not None:

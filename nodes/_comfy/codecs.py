@@ -1,7 +1,10 @@
 """Which codec a VAE is, and what may be done with it: by its class, never by a channel count."""
 
+from pathlib import Path
 from typing import Any
 
+import comfy.sd
+import comfy.utils
 import torch
 from torch import Tensor
 
@@ -25,6 +28,48 @@ _PUBLIC = {
 }
 
 
+def load_public(path: Path) -> Any | None:
+    """A VAE that core knows, None for a file of this pack's codecs.
+
+    Raises JoVAError for a file that is truncated, lacks tensors or holds no VAE.
+    """
+    where = f"{path.name} (models/vae)"
+    try:
+        tensors, metadata = comfy.utils.load_torch_file(str(path), return_metadata=True)
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise JoVAError(
+            f"The codec {where} cannot be read ({reason}); it may be truncated: copy or download "
+            "it again."
+        ) from error
+    if "jova" in (metadata or {}):
+        return None
+    try:
+        vae = comfy.sd.VAE(sd=tensors, metadata=metadata)
+    except (RuntimeError, KeyError) as error:
+        raise JoVAError(
+            f"The codec {where} holds tensors of other shapes than its kind has "
+            f"({str(error).splitlines()[-1].strip()}); download it again."
+        ) from error
+    if vae.first_stage_model is None:
+        raise JoVAError(f"The file {where} holds no VAE that ComfyUI knows; choose another file.")
+    _check_whole(vae, tensors, where)
+    vae.patcher.cached_patcher_init = (comfy.sd.load_vae_patcher, (str(path), metadata, None))
+    return vae
+
+
+def _check_whole(vae: Any, tensors: dict[str, Tensor], where: str) -> None:
+    """Raises JoVAError where a known codec lacks weights, which core only logs."""
+    names = {name for name, _ in vae.first_stage_model.named_parameters()}
+    # Weights under a norm are stored under older names, too, which torch knows to convert.
+    missing = sorted(name for name in names - tensors.keys() if "parametrizations" not in name)
+    if _key(vae) in _PUBLIC and missing:
+        raise JoVAError(
+            f"The codec {where} lacks {len(missing)} of its tensors, first {missing[0]}; copy or "
+            "download the whole file again."
+        )
+
+
 def codec_name(vae: Any) -> str:
     """What a config calls this codec; of an unknown one the name of its class."""
     model = vae.first_stage_model
@@ -33,9 +78,10 @@ def codec_name(vae: Any) -> str:
     return _PUBLIC.get(_key(vae), (type(model).__name__, ""))[0]
 
 
-def codec_licence(vae: Any) -> str:
-    """Terms of the published weights of core's VAEs; empty where they are not known."""
-    return _PUBLIC.get(_key(vae), ("", ""))[1]
+def codec_licences(*vaes: Any) -> str:
+    """A line for each public codec with the terms of its published weights."""
+    known = [_PUBLIC[_key(vae)] for vae in vaes if vae is not None and _key(vae) in _PUBLIC]
+    return "\n".join(f"{name}: {licence}" for name, licence in known)
 
 
 def _key(vae: Any) -> tuple[str, int]:

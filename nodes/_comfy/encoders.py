@@ -26,13 +26,14 @@ class Family:
     part: the name in CLIP, core's, by which LoRAs find it. sign: a tensor that its files have.
     widths: released sizes by width. describe: a file's tensors → core's config; build: that config
     → (model class, special tokens); tokenizer: core's class.
-    unused: starts of names that a file may lack.
+    unused: starts of names that a file may lack. licence: of the published weights.
     """
 
     part: str
     title: str
     sign: str
     widths: dict[int, str]
+    licence: str
     describe: Callable[[Tensors], dict[str, Any]]
     build: Callable[[], tuple[type[nn.Module], dict[str, int]]]
     tokenizer: Callable[[], Any]
@@ -181,6 +182,7 @@ T5 = Family(
     title="T5",
     sign="encoder.block.0.layer.1.DenseReluDense.wi_1.weight",
     widths={4096: "T5-XXL or flan-T5-XXL", 2048: "T5-XL"},
+    licence="Apache-2.0",
     describe=_t5_config,
     build=_t5,
     tokenizer=_t5_tokenizer,
@@ -191,6 +193,7 @@ QWEN = Family(
     title="Qwen2.5",
     sign="model.layers.0.self_attn.k_proj.bias",
     widths={3584: "Qwen2.5-7B", 2048: "Qwen2.5-3B"},
+    licence="Apache-2.0 (7B)",
     describe=_llama_config,
     build=_qwen,
     tokenizer=_qwen_tokenizer,
@@ -201,6 +204,7 @@ LLAMA = Family(
     title="LLaMA-3",
     sign="model.layers.0.self_attn.k_proj.weight",
     widths={4096: "LLaMA-3-8B"},
+    licence="Meta Llama 3 Community License",
     describe=_llama_config,
     build=_llama,
     tokenizer=_llama_tokenizer,
@@ -211,6 +215,7 @@ CLIP = Family(
     title="CLIP",
     sign="text_model.encoder.layers.0.mlp.fc1.weight",
     widths={768: "CLIP-L", 1280: "CLIP-G"},
+    licence="MIT",
     describe=_clip_config,
     build=_clip,
     tokenizer=_clip_tokenizer,

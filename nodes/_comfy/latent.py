@@ -14,6 +14,7 @@ from ...jova_core.errors import JoVAError
 from ...jova_core.latents import AVLatents, latent_shapes
 from ...jova_core.media import fit_image, resample
 from ...jova_core.pipeline import clip_frames
+from ...jova_core.planning import Plan, plan
 from ...jova_core.timeline import Timeline
 from .codecs import check_codec, encode_audio
 from .media import bytes_of, sound_of
@@ -167,10 +168,11 @@ def give(latent: dict[str, Any], video: Tensor, audio: Tensor, masks: AVLatents)
 
 @dataclass(frozen=True, kw_only=True)
 class Length:
-    """A legal length on a model's timeline."""
+    """A legal length on a model's timeline, and what a clip of it needs."""
 
     line: Timeline
     frames: int
+    needs: Plan
 
     def outputs(self) -> tuple[int, float, float, int, int, str]:
         """What JoVA Length puts out."""
@@ -179,7 +181,10 @@ class Length:
         video, audio = line.video_latents(frames), line.audio_latents(frames)
         summary = (
             f"{seconds:.2f} s = {frames} frames at {fps:g} a second = {video} video latents and "
-            f"{audio} audio latents"
+            f"{audio} audio latents. At the size the model was trained on it needs "
+            f"{self.needs.weights / 1e9:.1f} GB for weights in bf16, "
+            f"{self.needs.activations / 1e9:.1f} GB for activations and "
+            f"{self.needs.decode / 1e9:.1f} GB to decode."
         )
         return frames, seconds, fps, video, audio, summary
 
@@ -188,7 +193,8 @@ def plan_length(
     model: Any, seconds: float, audio: Any, video: Tensor | None, video_fps: float
 ) -> Length:
     """The length of a video, else of audio, else the legal one nearest to `seconds`."""
-    line = Timeline.of(model_config(model))
+    config = model_config(model)
+    line = Timeline.of(config)
     if video is not None:
         available = frames_at(len(video), video_fps, line.fps)
         count = min(available, clip_frames(line, line.max_seconds))
@@ -198,4 +204,4 @@ def plan_length(
         frames = line.covering_frames(min(Fraction(wave.shape[1], rate), line.max_seconds))
     else:
         frames = clip_frames(line, seconds)
-    return Length(line=line, frames=frames)
+    return Length(line=line, frames=frames, needs=plan(config, frames))

@@ -15,12 +15,23 @@ from ...jova_core.config import JoVAConfig
 from ...jova_core.errors import JoVAError
 from ...jova_core.model.checkpoint import CORE_PREFIX, expected_shapes, read_config
 from ...jova_core.presets import PRESETS
+from .codecs import codec_licences, codec_name, load_public
 from .files import BUNDLED, FROM_FILE, NONE, chosen_path
 from .mini import bundled_checkpoint, load_codec_vaes, load_mini_text
 from .model import JoVAModelConfig, model_config, model_notes
-from .text import FOLDER, load_text
-from .vae import AudioVAE, VideoVAE
+from .text import FOLDER, encoder_licences, load_text
 
+__all__ = [
+    "PRESET_NAMES",
+    "WEIGHT_DTYPES",
+    "codec_licences",
+    "encoder_licences",
+    "licence",
+    "load_checkpoint",
+    "load_codecs",
+    "load_model",
+    "load_text_encoder",
+]
 PRESET_NAMES = (FROM_FILE, *PRESETS)
 _DTYPES = {
     "fp8_e4m3fn": torch.float8_e4m3fn,
@@ -54,9 +65,38 @@ def load_checkpoint(
     return _load(path, options, None if preset == FROM_FILE else preset)
 
 
-def load_codecs(name: str = BUNDLED) -> tuple[VideoVAE, AudioVAE]:
-    """The codecs that the loader's combo names, as VAE. Raises JoVAError for any other file."""
-    return load_codec_vaes(chosen_path("vae", name))
+def load_codecs(name: str = BUNDLED, audio: str = NONE) -> tuple[Any, Any]:
+    """Video and audio codec as VAE: both of a JoVA file, or of public files, where each has one.
+
+    The audio codec is None where a public video codec comes alone. Raises JoVAError for other files
+    and for a video codec in the place of an audio codec or the other way round.
+    """
+    path = chosen_path("vae", name)
+    public = None if path is None else load_public(path)
+    video, sound = (public, None) if public is not None else load_codec_vaes(path)
+    if audio != NONE:
+        sound = load_public(chosen_path("vae", audio))
+        if sound is None:
+            raise JoVAError(
+                f"{audio} holds the codecs of a JoVA, both in one file; choose it in `codecs`."
+            )
+    for vae, dimensions, kind in ((video, 3, "video"), (sound, 1, "audio")):
+        if vae is not None and vae.latent_dim != dimensions:
+            raise JoVAError(
+                f"The file chosen for the {kind} codec holds {codec_name(vae)}, which makes no "
+                f"{kind} latents; choose the video codec in `codecs`, the audio codec in "
+                "`audio_codec`."
+            )
+    return video, sound
+
+
+def licence(model: Any) -> str:
+    """What a checkpoint's notes say of the terms of its weights and of its origin."""
+    notes = model_notes(model)
+    source = notes.get("source", {})
+    origin = source.get("layout", "") if isinstance(source, dict) else source
+    made = f"\nMade from {origin}." if origin else ""
+    return f"Licence of the weights: {notes['licence']}{made}" if "licence" in notes else ""
 
 
 def load_text_encoder(

@@ -20,14 +20,12 @@ from ...jova_core.latents import (
     denormalise,
     normalise,
 )
+from ...jova_core.planning import PEAK_ELEMENTS
 from .mini import preview_factors
 from .network import JoVANetwork
 from .streams import first_channels, keep_clean, made_frames, made_tokens, map_streams, read_streams
 from .told import read_told, text_keys, text_tokens
 
-# Bytes that a forward pass holds at its peak, per token and channel of the network, in units of
-# the element size; measured on the mini (25) and a 512 wide network (15) by tests/comfy/compat.py.
-PEAK_ELEMENTS = 28.0
 # Core's formats of public video codecs, for previews.
 _PUBLIC_FORMATS = {"wan2.1": "Wan21", "hunyuan-video": "HunyuanVideo"}
 

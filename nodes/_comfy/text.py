@@ -210,6 +210,15 @@ def load_text(
     return clip
 
 
+def encoder_licences(clip: comfy.sd.CLIP) -> str:
+    """A line for each encoder of a CLIP with the terms of its published weights."""
+    model = clip.cond_stage_model
+    if not isinstance(model, TextModel):
+        return ""
+    lines = [f"{model.where[n.family.part]}: {n.family.licence}" for n in model.needs]
+    return "\n".join(lines)
+
+
 def _load_patcher(
     config: JoVAConfig, paths: list[Path], disable_dynamic: bool = False
 ) -> comfy.model_patcher.ModelPatcher:
