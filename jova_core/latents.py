@@ -58,23 +58,6 @@ class Conditioning:
     image_mask: Tensor | None = None
 
 
-def stacked(*parts: Conditioning) -> Conditioning | None:
-    """Several as one batch; None where a field differs in shape, or is there in some only."""
-    fields = [
-        [*part.text, part.pooled, part.guidance, part.image, part.image_mask] for part in parts
-    ]
-    joined = []
-    for values in zip(*fields, strict=True):
-        shapes = {None if value is None else value.shape for value in values}
-        if len(shapes) > 1:
-            return None
-        joined.append(None if values[0] is None else torch.cat(values))
-    *text, pooled, guidance, image, mask = joined
-    return Conditioning(
-        text=tuple(text), pooled=pooled, guidance=guidance, image=image, image_mask=mask
-    )
-
-
 def latent_shapes(
     config: JoVAConfig,
     frames: int,

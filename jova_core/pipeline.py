@@ -14,8 +14,8 @@ from .flow.cache import StepCache
 from .flow.guidance import classifier_free
 from .flow.schedule import simple_sigmas
 from .flow.solvers import SOLVERS, Velocity
-from .given import Given, Known, encode_given
-from .latents import AVLatents, Conditioning, draw_noise, latent_shapes, stacked
+from .given import Given, encode_given
+from .latents import AVLatents, Conditioning, draw_noise, latent_shapes
 from .model.jova import JoVA
 from .prompt import Prompt
 from .timeline import Timeline
@@ -118,37 +118,15 @@ def sample(
     """
     config = pipeline.config
     known = encode_given(config, pipeline.codecs, frames, given or Given())
-    text = tuple(encoder.encode([prompt, Prompt()]) for encoder in pipeline.encoders)
-    told, empty = (Conditioning(text=tuple(part[i : i + 1] for part in text)) for i in (0, 1))
-    shapes = latent_shapes(config, frames, **known.size(config))
-    return sample_known(pipeline.model, told, empty, shapes, settings, known, progress)
-
-
-@torch.inference_mode()
-def sample_known(
-    model: JoVA,
-    told: Conditioning,
-    empty: Conditioning | None,
-    shapes: tuple[tuple[int, ...], tuple[int, ...]],
-    settings: SampleSettings,
-    known: Known,
-    progress: Callable[[int, int], None] | None = None,
-) -> AVLatents:
-    """As `sample`, from what text encoders and codecs gave; for shapes as of `latent_shapes`.
-
-    told and empty: the prompt, and what guidance leads away from, None without guidance.
-    """
-    video, audio = shapes
+    video, audio = latent_shapes(config, frames, **known.size(config))
+    image, mask = torch.zeros(video), torch.zeros(1, 1, *video[2:])
     if known.image:
-        image, mask = torch.zeros(video), torch.zeros(1, 1, *video[2:])
         image[:, :, :1], mask[:, :, :1] = known.latents.video, 1
-        told = replace(told, image=image, image_mask=mask)
-        empty = None if empty is None else replace(empty, image=image, image_mask=mask)
+    text = tuple(encoder.encode([prompt, Prompt()]) for encoder in pipeline.encoders)
     velocity: Velocity = GuidedVelocity(
-        model=model,
+        model=pipeline.model,
         settings=settings,
-        told=told,
-        empty=empty,
+        conditioning=Conditioning(text=text, image=image.repeat(2, 1, 1, 1, 1), image_mask=mask),
         free_video=(~known.video_given).float(),
         free_audio=0.0 if known.audio_given else 1.0,
     )
@@ -159,7 +137,7 @@ def sample_known(
         if progress is not None:
             progress(step + 1, settings.steps)
 
-    shift = model.config.shift if settings.shift is None else settings.shift
+    shift = config.shift if settings.shift is None else settings.shift
     sigmas = simple_sigmas(settings.steps, shift)
     x = known.put_into(draw_noise(video, audio, settings.seed))
     return SOLVERS[settings.solver](velocity, x, sigmas, callback)
@@ -171,19 +149,19 @@ class GuidedVelocity:
 
     model: JoVA
     settings: SampleSettings
-    told: Conditioning
-    empty: Conditioning | None
+    conditioning: Conditioning  # the prompt's text, then the empty one's: [2, S, width]
     free_video: Tensor  # 0 for each latent frame that is given, else 1, [T]
     free_audio: float  # 0 where the audio is given, else 1
 
     def __call__(self, x: AVLatents, sigma: float) -> AVLatents:
         video_scale, audio_scale = self.settings.scales(sigma)
-        if video_scale == audio_scale == 1 or self.empty is None:
-            guided = self._predict(x, sigma, self.told)
+        if video_scale == audio_scale == 1:
+            guided = self._predict(x, sigma, 1)
         elif video_scale == 1 and self.settings.cfg_audio_alone:
             guided = self._audio_guided_alone(x, sigma, audio_scale)
         else:
-            cond, uncond = self._predict_both(x, sigma)
+            out = self._predict(x, sigma, 2)
+            cond, uncond = out.map(lambda v: v[:1]), out.map(lambda v: v[1:])
             scales = {"video_scale": video_scale, "audio_scale": audio_scale}
             guided = classifier_free(cond, uncond, **scales)
         free = self.free_video.view(1, 1, -1, 1, 1)
@@ -191,34 +169,17 @@ class GuidedVelocity:
 
     def _audio_guided_alone(self, x: AVLatents, sigma: float, scale: float) -> AVLatents:
         """The prompt's velocity, its sound led away from that of a voice without prompt or face."""
-        cond = self._predict(x, sigma, self.told)
+        cond = self._predict(x, sigma, 1)
         time = torch.full((1,), 1000 * sigma * self.free_audio)
-        bare = replace(self.empty, image=None, image_mask=None)
-        alone = self._run(AVLatents(audio=x.audio), time, time, bare)
+        empty = tuple(text[1:] for text in self.conditioning.text)
+        alone = self.model(AVLatents(audio=x.audio), time, time, Conditioning(text=empty))
         return AVLatents(video=cond.video, audio=torch.lerp(alone.audio, cond.audio, scale))
 
-    def _predict_both(self, x: AVLatents, sigma: float) -> tuple[AVLatents, AVLatents]:
-        """With and without the prompt: in one pass, or in two where their texts differ in length."""
-        both = stacked(self.told, self.empty)
-        if both is None:
-            return self._predict(x, sigma, self.told), self._predict(x, sigma, self.empty)
-        out = self._predict(x, sigma, both, 2)
-        return out.map(lambda v: v[:1]), out.map(lambda v: v[1:])
-
-    def _predict(
-        self, x: AVLatents, sigma: float, conditioning: Conditioning, count: int = 1
-    ) -> AVLatents:
-        return self._run(
+    def _predict(self, x: AVLatents, sigma: float, count: int) -> AVLatents:
+        both = self.conditioning
+        return self.model(
             x.map(lambda part: torch.cat([part] * count)),
             (1000 * sigma * self.free_video)[None].repeat(count, 1),
             torch.full((count,), 1000 * sigma * self.free_audio),
-            conditioning,
+            replace(both, text=tuple(t[:count] for t in both.text), image=both.image[:count]),
         )
-
-    def _run(
-        self, x: AVLatents, t_video: Tensor, t_audio: Tensor, conditioning: Conditioning
-    ) -> AVLatents:
-        """In the dtype of the weights; the solver's state stays fp32."""
-        dtype = self.model.branches["v"].input.weight.dtype
-        out = self.model(x.map(lambda v: v.to(dtype)), t_video, t_audio, conditioning)
-        return out.map(Tensor.float)

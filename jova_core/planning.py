@@ -1,4 +1,4 @@
-"""What a run needs before it starts: bytes of weights, activations and decoding (docs/memory.md)."""
+"""What a run needs: bytes of weights, activations and decoding; docs/memory.md explains them."""
 
 from dataclasses import dataclass
 from math import prod

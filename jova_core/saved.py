@@ -1,4 +1,4 @@
-"""Cached conditioning and finished latents as files, so that a run needs no encoder and no codec."""
+"""Cached conditioning and finished latents as files: a run without encoders and codecs."""
 
 import hashlib
 import json
@@ -14,6 +14,8 @@ from .errors import JoVAError
 from .files import atomic_write, read_tensors
 from .latents import AVLatents, Conditioning
 
+# Of a distilled model, where nothing sets one; HunyuanVideo's published default.
+GUIDANCE = 6.0
 FORMAT = "jova-conditioning-1"
 _KIND = ("conditioning", "a file that JoVA Save Conditioning wrote (.safetensors)")
 
@@ -38,7 +40,7 @@ class SavedConditioning:
         return {name: value.detach().cpu().contiguous() for name, value in named.items()}
 
     def digest(self) -> str:
-        """SHA-256 of the encoders' names, the guidance and every tensor: equal content, equal hash."""
+        """SHA-256 of the encoders' names, the guidance and every tensor."""
         found = hashlib.sha256(json.dumps([self.names, self.guidance]).encode())
         for name, value in self.tensors().items():
             found.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
@@ -46,7 +48,7 @@ class SavedConditioning:
         return found.hexdigest()
 
     def conditioning(self, config: JoVAConfig, where: str) -> Conditioning:
-        """What the network is told. JoVAError, which names `where`, for another model's features."""
+        """What the network is told. JoVAError naming `where` for features of another model."""
         wanted = [spec.name for spec in config.text]
         fits = list(self.names) == wanted and all(
             part.ndim == 3 and part.shape[2] == spec.width and spec.accepts(part.shape[1])
@@ -62,7 +64,7 @@ class SavedConditioning:
             )
         guidance = None
         if config.guidance_embed:
-            guidance = torch.tensor([6.0 if self.guidance is None else self.guidance])
+            guidance = torch.tensor([GUIDANCE if self.guidance is None else self.guidance])
         return Conditioning(
             text=tuple(part.float() for part in self.text),
             pooled=self.pooled.float() if pooled else None,

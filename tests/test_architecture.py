@@ -32,6 +32,7 @@ ORDER = [
         "mouth",
         "given",
         "pipeline",
+        "cached",
         "decoding",
         "sync",
         "training",

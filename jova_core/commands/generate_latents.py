@@ -4,14 +4,14 @@ from argparse import Namespace
 
 import torch
 
+from ..cached import sample_cached
 from ..decoding import check_finite
 from ..errors import JoVAError
 from ..files import check_target
-from ..given import Known
 from ..kernels import fast_fp32
-from ..latents import AVLatents, denormalise, latent_shapes
+from ..latents import denormalise, latent_shapes
 from ..model.checkpoint import load_jova
-from ..pipeline import SampleSettings, clip_frames, sample_known
+from ..pipeline import SampleSettings, clip_frames
 from ..saved import load_conditioning, save_latents
 from ..timeline import Timeline
 from .console import Bar, note, result
@@ -37,17 +37,11 @@ def run(options: Namespace, settings: SampleSettings) -> None:
     frames = clip_frames(line, options.seconds or 1.0)
     width, height = options.size or (None, None)
     shapes = latent_shapes(config, frames, height=height, width=width)
-    known = Known(
-        latents=AVLatents(),
-        video_given=torch.zeros(line.video_latents(frames), dtype=torch.bool),
-        audio_given=False,
-        image=False,
-    )
     if "licence" in checkpoint.notes:
         note(f"Licence of the weights: {checkpoint.notes['licence']}.")
     model = checkpoint.model(DTYPES[options.dtype])
     with Bar("generate", "step") as progress, fast_fp32():
-        latents = sample_known(model, *texts, shapes, settings, known, progress)
+        latents = sample_cached(model, *texts, shapes, settings, progress=progress)
     check_finite(latents)
     for path in save_latents(options.output, denormalise(config, latents)):
         result(str(path))
@@ -67,6 +61,8 @@ def _check(options: Namespace, settings: SampleSettings) -> None:
             f"Got the output {options.output}; with --conditioning latents are written: give a "
             f"name that ends in {SUFFIX}."
         )
+    if settings.cfg_audio_alone:
+        raise JoVAError("--cfg-audio-alone does not go with --conditioning; leave it out.")
     check_target(options.output)
     if options.negative is None and not settings.cfg_video == settings.cfg_audio == 1:
         raise JoVAError(

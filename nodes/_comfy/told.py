@@ -7,9 +7,7 @@ from torch import Tensor
 
 from ...jova_core.config import JoVAConfig
 from ...jova_core.errors import JoVAError
-
-# Of a distilled model, where no FluxGuidance node sets one; HunyuanVideo's published default.
-GUIDANCE = 6.0
+from ...jova_core.saved import GUIDANCE
 
 
 def text_keys(config: JoVAConfig) -> list[str]:

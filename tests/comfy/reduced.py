@@ -1,6 +1,5 @@
 """Small random files in the exact names of public ones: encoders, VAEs, checkpoints, backbones."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from jova_core.config import TextEncoderSpec
+from jova_core.model.backbone.layouts import HUNYUAN
 from jova_core.model.checkpoint import save_jova
 from jova_core.model.jova import JoVA
 from jova_core.presets import PRESETS
@@ -16,7 +16,6 @@ from jova_core.training.initialise import initialise
 WIDTH = 64
 T5 = TextEncoderSpec(name="t5-xxl", width=WIDTH, max_tokens=512)
 QWEN = TextEncoderSpec(name="qwen2.5", width=WIDTH, max_tokens=512)
-VIDEO, AUDIO = "wan_2.1_vae.safetensors", "mmaudio_vae_16k.safetensors"
 
 
 def _drawn(shapes, seed=0, dtype=torch.bfloat16):
@@ -136,6 +135,20 @@ def write(path, tensors):
     save_file({k: v.contiguous() for k, v in tensors.items()}, str(path))
 
 
-def describe(tensors):
-    """Names and shapes, for a look."""
-    return json.dumps({name: list(value.shape) for name, value in tensors.items()}, indent=1)
+HUNYUAN_TEXT = HUNYUAN.text
+
+
+def hunyuan_config(text):
+    """What a converted backbone says of itself, small: pooled vector, guidance, its own VAE."""
+    return config(
+        single_form="parallel",
+        learned_pos="none",
+        mask_channels=1,
+        text_refiner_blocks=1,
+        pooled_width=WIDTH,
+        pooled_encoder="clip-l",
+        guidance_embed=True,
+        head_silu="once",
+        video=HUNYUAN.video,
+        text=(text,),
+    )
