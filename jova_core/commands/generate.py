@@ -34,7 +34,6 @@ from ..vocabulary import describe_length, describe_unknown, estimate_seconds
 from . import generate_latents
 from .console import Bar, note, result
 from .generate_latents import DTYPES
-from .plan import size_option
 from .sampling_options import add_sampling_options, sampling_options
 
 DEFAULT_SECONDS = 2.0
@@ -66,7 +65,7 @@ def add_options(parser: ArgumentParser) -> None:
     add("--codecs", type=Path, help="other codecs than the bundled ones")
     add("--conditioning", type=Path, help="a saved prompt, for any checkpoint: writes latents")
     add("--negative", type=Path, help="the saved empty prompt, which guidance leads away from")
-    add("--size", type=size_option, help="WIDTHxHEIGHT in pixels, with --conditioning")
+    add("--size", help="WIDTHxHEIGHT in pixels, with --conditioning")
     add("--dtype", choices=DTYPES, default="fp32", help="of the weights, with --conditioning")
     add("--lora", type=Path, help="a LoRA that `jova train --lora` wrote")
     add("--lora-strength", type=float, default=1.0, help="0 leaves the model as it is")

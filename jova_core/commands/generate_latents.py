@@ -15,6 +15,7 @@ from ..pipeline import SampleSettings, clip_frames
 from ..saved import load_conditioning, save_latents
 from ..timeline import Timeline
 from .console import Bar, note, result
+from .plan import size_of
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 SUFFIX = ".latent"
@@ -25,6 +26,7 @@ _FOREIGN = ("prompt", "video_caption", "audio_caption", "transcript", "image", "
 def run(options: Namespace, settings: SampleSettings) -> None:
     """Sample and write a file for each stream. Raises JoVAError before the weights are read."""
     _check(options, settings)
+    size = size_of(options.size)
     told = load_conditioning(options.conditioning)
     empty = None if options.negative is None else load_conditioning(options.negative)
     checkpoint = load_jova(options.checkpoint)
@@ -35,7 +37,7 @@ def run(options: Namespace, settings: SampleSettings) -> None:
     ]
     line = Timeline.of(config)
     frames = clip_frames(line, options.seconds or 1.0)
-    width, height = options.size or (None, None)
+    width, height = size
     shapes = latent_shapes(config, frames, height=height, width=width)
     if "licence" in checkpoint.notes:
         note(f"Licence of the weights: {checkpoint.notes['licence']}.")

@@ -17,13 +17,15 @@ def add_options(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("model", help=f"a checkpoint, or one of {', '.join(PRESETS)}")
     add("--seconds", type=float, default=5.0, help="of the clip (default 5)")
-    add("--size", type=size_option, help="WIDTHxHEIGHT in pixels; default is the checkpoint's")
+    add("--size", help="WIDTHxHEIGHT in pixels; default is the checkpoint's")
     add("--dtype", default="bf16", help=f"of the weights: {', '.join(WEIGHT_BYTES)} (default bf16)")
     add("--unguided", action="store_true", help="a guidance scale of 1: half the activations")
 
 
-def size_option(text: str) -> tuple[int, int]:
-    """WIDTHxHEIGHT as (width, height). Raises JoVAError for other text."""
+def size_of(text: str | None) -> tuple[int, int] | tuple[None, None]:
+    """WIDTHxHEIGHT as (width, height), nothing as two None. Raises JoVAError for other text."""
+    if text is None:
+        return None, None
     width, _, height = text.partition("x")
     if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
         raise JoVAError(f"Got the size {text!r}; give WIDTHxHEIGHT, such as 832x480.")
@@ -35,7 +37,7 @@ def run(options: Namespace) -> None:
     config = PRESETS.get(options.model)
     if config is None:
         config, _ = read_config(Path(options.model))
-    width, height = options.size or (None, None)
+    width, height = size_of(options.size)
     for side in (width, height):
         if side and side % config.video.spatial_ratio:
             raise JoVAError(

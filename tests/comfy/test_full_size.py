@@ -1,13 +1,12 @@
-"""A checkpoint with public encoders and VAEs, reduced, in a running ComfyUI; and what it refuses."""
+"""A checkpoint with public encoders and VAEs, reduced, in a running ComfyUI; what it refuses."""
 
+import hashlib
 import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import reduced
-from test_server import node
 
 from jova_core.media import probe
 
@@ -16,8 +15,12 @@ CHECKPOINT = "jova_small.safetensors"
 FRAMES, SIDE = 9, 256
 
 
+def node(kind, **inputs):
+    return {"class_type": kind, "inputs": inputs}
+
+
 @pytest.fixture(scope="session")
-def files(server, comfy_root, comfy_python, comfy_environment):
+def files(server, reduced, comfy_root, comfy_python, comfy_environment):
     """Random files under the server's models folder, in the names of the public ones."""
     models = server.folder / "models"
     encoders = models / "text_encoders"
@@ -65,8 +68,6 @@ def files(server, comfy_root, comfy_python, comfy_environment):
 
 
 def _digest(tensors):
-    import hashlib
-
     values = tensors["encoder.final_layer_norm.weight"].float().numpy()
     return hashlib.sha256(values.tobytes()).hexdigest()
 
