@@ -25,8 +25,8 @@ _FOREIGN = ("prompt", "video_caption", "audio_caption", "transcript", "image", "
 
 def run(options: Namespace, settings: SampleSettings) -> None:
     """Sample and write a file for each stream. Raises JoVAError before the weights are read."""
-    _check(options, settings)
     size = size_of(options.size)
+    _check(options, settings)
     told = load_conditioning(options.conditioning)
     empty = None if options.negative is None else load_conditioning(options.negative)
     checkpoint = load_jova(options.checkpoint)
