@@ -31,7 +31,7 @@ class TextTokenizer:
 
     def __init__(self, needs: list[Need], form: PromptForm) -> None:
         self.needs, self.form = needs, form
-        self.tokenizers = {need.family.part: need.family.tokenizer() for need in needs}
+        self.tokenizers = {need.family.part: _tokenizer(need) for need in needs}
 
     def tokenize_with_weights(
         self,
@@ -65,6 +65,16 @@ class TextTokenizer:
     def state_dict(self) -> dict[str, Any]:
         """Nothing: core's package holds the vocabularies."""
         return {}
+
+
+def _tokenizer(need: Need) -> Any:
+    try:
+        return need.family.tokenizer()
+    except OSError as error:
+        raise JoVAError(
+            f"ComfyUI lacks its tokenizer of {need.family.title} ({error.filename or error}); "
+            "install the whole of ComfyUI again."
+        ) from error
 
 
 def _template(template: str) -> str:
