@@ -3,6 +3,8 @@
 from comfy_api.latest import ComfyExtension, io
 
 from ._comfy.routes import add_routes
+from .backbone import JoVABuildFromBackbone
+from .conditioning import JoVALoadConditioning, JoVASaveConditioning
 from .latent import JoVAEmptyLatent, JoVALength, JoVATask
 from .load import JoVALoadCodecs, JoVALoadModel, JoVALoadTextEncoder
 from .mouth import JoVAMouthMask
@@ -28,6 +30,9 @@ NODES: list[type[io.ComfyNode]] = [
     JoVAEncodeDataset,
     JoVATrainLoRA,
     JoVASampleMedia,
+    JoVASaveConditioning,
+    JoVALoadConditioning,
+    JoVABuildFromBackbone,
 ]
 
 

@@ -6,8 +6,7 @@ from comfy_api.latest import io
 
 from ._comfy import files
 from ._comfy import load as adapter
-
-_NONE = "none"
+from ._comfy.ui import text_ui
 
 
 class JoVALoadModel(io.ComfyNode):
@@ -44,11 +43,13 @@ class JoVALoadModel(io.ComfyNode):
                 ),
             ],
             outputs=[io.Model.Output(display_name="model", tooltip="The JoVA transformer.")],
+            has_intermediate_output=True,
         )
 
     @classmethod
     def execute(cls, checkpoint: str, weight_dtype: str, preset: str) -> io.NodeOutput:
-        return io.NodeOutput(adapter.load_model(checkpoint, weight_dtype, preset))
+        model = adapter.load_model(checkpoint, weight_dtype, preset)
+        return io.NodeOutput(model, ui=text_ui(adapter.licence(model)))
 
 
 class JoVALoadTextEncoder(io.ComfyNode):
@@ -60,33 +61,36 @@ class JoVALoadTextEncoder(io.ComfyNode):
             node_id="JoVALoadTextEncoder",
             display_name="Load JoVA Text Encoder",
             category="model/loaders/jova",
-            description="Loads the text encoder for the prompt. JoVA-mini's encoder is built in "
-            "and knows a fixed list of words.",
+            description="Loads the text encoders for the prompt: those of the connected model from "
+            "files, or JoVA-mini's, which is built in and knows a fixed list of words.",
             search_aliases=["jova", "clip", "load clip", "text encoder"],
             inputs=[
                 io.Combo.Input(
                     "encoder_1",
-                    options=[files.BUNDLED],
-                    tooltip="First text encoder of the checkpoint.",
+                    options=files.model_files("text_encoders"),
+                    tooltip="JoVA-mini's encoder, or the first text encoder of the checkpoint from "
+                    "models/text_encoders.",
                 ),
                 io.Combo.Input(
                     "encoder_2",
-                    options=[_NONE],
+                    options=[files.NONE, *files.model_files("text_encoders")[1:]],
                     tooltip="Second text encoder of the checkpoint; JoVA-mini has none.",
                 ),
                 io.Model.Input(
                     "model",
                     optional=True,
-                    tooltip="Use the vocabulary of this model; connect it for a mini trained on "
-                    "other words. Not connected: the bundled mini's words.",
+                    tooltip="Decides which encoders are needed, and which words a mini knows. Not "
+                    "connected: the bundled mini.",
                 ),
             ],
             outputs=[io.Clip.Output(display_name="clip", tooltip="For JoVA Prompt.")],
+            has_intermediate_output=True,
         )
 
     @classmethod
-    def execute(cls, encoder_1: str, encoder_2: str, model: Any = None) -> io.NodeOutput:  # noqa: ARG003
-        return io.NodeOutput(adapter.load_text_encoder(model))
+    def execute(cls, encoder_1: str, encoder_2: str, model: Any = None) -> io.NodeOutput:
+        clip = adapter.load_text_encoder(encoder_1, encoder_2, model)
+        return io.NodeOutput(clip, ui=text_ui(adapter.encoder_licences(clip)))
 
 
 class JoVALoadCodecs(io.ComfyNode):
@@ -104,7 +108,15 @@ class JoVALoadCodecs(io.ComfyNode):
                 io.Combo.Input(
                     "codecs",
                     options=files.model_files("vae"),
-                    tooltip="The codecs of JoVA-mini or a JoVA codec file from models/vae.",
+                    tooltip="The codecs of JoVA-mini, a JoVA codec file, or a video VAE such as "
+                    "Wan2.1's or HunyuanVideo's, from models/vae.",
+                ),
+                io.Combo.Input(
+                    "audio_codec",
+                    options=[files.NONE, *files.model_files("vae")[1:]],
+                    optional=True,
+                    tooltip="The audio VAE beside a video VAE: MMAudio's or ACE-Step 1.5's. A JoVA "
+                    "codec file holds both.",
                 ),
             ],
             outputs=[
@@ -115,8 +127,10 @@ class JoVALoadCodecs(io.ComfyNode):
                     display_name="audio_vae", tooltip="Audio codec; also works in VAE Decode Audio."
                 ),
             ],
+            has_intermediate_output=True,
         )
 
     @classmethod
-    def execute(cls, codecs: str) -> io.NodeOutput:
-        return io.NodeOutput(*adapter.load_codecs(codecs))
+    def execute(cls, codecs: str, audio_codec: str = files.NONE) -> io.NodeOutput:
+        both = adapter.load_codecs(codecs, audio_codec)
+        return io.NodeOutput(*both, ui=text_ui(adapter.codec_licences(*both)))

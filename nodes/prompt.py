@@ -113,5 +113,5 @@ class JoVAReferenceImage(io.ComfyNode):
         cls, positive: Any, negative: Any, latent: dict[str, Any], video_vae: Any, image: Any
     ) -> io.NodeOutput:
         latent, image_latent = adapter.give_first_frame(latent, video_vae, image)
-        both = [adapter.add_image(part, image_latent) for part in (positive, negative)]
+        both = [adapter.add_image(part, image_latent, video_vae) for part in (positive, negative)]
         return io.NodeOutput(*both, latent)

@@ -30,7 +30,9 @@ class JoVADecode(io.ComfyNode):
                 io.Image.Output(
                     display_name="images", tooltip="Frames; a batch as one clip after the other."
                 ),
-                io.Audio.Output(display_name="audio", tooltip="Mono, at its original level."),
+                io.Audio.Output(
+                    display_name="audio", tooltip="At its original level, with its VAE's channels."
+                ),
                 io.Float.Output(display_name="fps", tooltip="Frame rate of the clip."),
             ],
         )

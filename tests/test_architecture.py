@@ -22,15 +22,17 @@ NODE_IDS = [str(path.relative_to(ROOT)) for path in NODE_FILES]
 # A file imports from lower ranks and from its own package only.
 ORDER = [
     *("errors", "fields", "config", "presets", "timeline", "latents", "markup", "prompt"),
-    *("vocabulary", "files", "chart", "codecs"),
+    *("vocabulary", "files", "chart", "codecs", "saved"),
     *(
         "kernels",
         "model",
+        "planning",
         "flow",
         "media",
         "mouth",
         "given",
         "pipeline",
+        "cached",
         "decoding",
         "sync",
         "training",

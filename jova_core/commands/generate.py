@@ -34,7 +34,9 @@ from ..pipeline import JoVAPipeline, SampleSettings, clip_frames, sample
 from ..prompt import PARTS, Prompt, parse_prompt
 from ..timeline import Timeline
 from ..vocabulary import describe_length, describe_markup, describe_unknown, estimate_seconds
+from . import generate_latents
 from .console import Bar, note, result
+from .generate_latents import DTYPES
 from .sampling_options import add_sampling_options, sampling_options
 
 DEFAULT_SECONDS = 2.0
@@ -80,6 +82,10 @@ def add_options(parser: ArgumentParser) -> None:
     add("--scale", type=int, default=4, help="enlarge for viewing (default 4); not with --video")
     add("--checkpoint", type=Path, help="JoVA checkpoint (default: the bundled mini)")
     add("--codecs", type=Path, help="default: the bundled codecs")
+    add("--conditioning", type=Path, help="saved prompt, for any checkpoint: writes latents")
+    add("--negative", type=Path, help="saved empty prompt, the negative of CFG")
+    add("--size", help="WIDTHxHEIGHT in pixels, with --conditioning")
+    add("--dtype", choices=DTYPES, default="fp32", help="of the weights, with --conditioning")
     words = "LoRA from `jova train --lora`; repeat it to add another"
     add("--lora", type=Path, action="append", default=[], help=words)
     words = "strength of each --lora in turn (default 1); 0 leaves the model unchanged"
@@ -88,7 +94,6 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> None:
     """Generate and write one clip. Raises JoVAError, leaving nothing half-written."""
-    prompt = _prompt(options)
     settings = SampleSettings(
         steps=options.steps,
         solver=options.solver,
@@ -98,6 +103,10 @@ def run(options: Namespace) -> None:
         shift=options.shift,
         seed=options.seed,
     )
+    if options.conditioning is not None:
+        generate_latents.run(options, settings)
+        return
+    prompt = _prompt(options)
     _check_output(options)
     loras = _loras(options)
     pipeline = load_pipeline(options.checkpoint, options.codecs)

@@ -10,6 +10,7 @@ from ...jova_core.errors import JoVAError
 from ...jova_core.model.checkpoint import read_config
 
 BUNDLED = "jova-mini (bundled)"
+NONE = "none"
 FROM_FILE = "from the file"  # no preset: the checkpoint carries its config
 
 

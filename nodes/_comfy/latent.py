@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil, floor
 from typing import Any
 
 import comfy.model_management
@@ -13,12 +14,13 @@ from ...jova_core.errors import JoVAError
 from ...jova_core.latents import AVLatents, latent_shapes
 from ...jova_core.media import fit_image, resample
 from ...jova_core.pipeline import clip_frames
+from ...jova_core.planning import Plan, plan
 from ...jova_core.timeline import Timeline
+from .codecs import check_codec, encode_audio
 from .masks import noise_masks, with_streams
-from .media import bytes_of, mono, waveform_of
+from .media import bytes_of, waveform_of
 from .model import model_config
 from .streams import check_streams, nested, read_streams
-from .vae import CodecVAE
 
 
 def empty_latent(model: Any, frames: int, width: int, height: int, batch: int) -> dict[str, Any]:
@@ -49,20 +51,6 @@ def both_streams(latent: dict[str, Any]) -> tuple[Tensor, Tensor]:
             "or join the streams with Concat AV Latent."
         )
     return streams.video, streams.audio
-
-
-def check_codec(config: JoVAConfig, vae: Any, stream: str) -> None:
-    """Raises JoVAError for one of our codecs that the model was not trained with."""
-    channels = getattr(config, stream).channels
-    wrong = isinstance(vae, CodecVAE) and (
-        vae.latent_dim != {"video": 3, "audio": 1}[stream] or not vae.stats.match(config)
-    )
-    if wrong or getattr(vae, "latent_channels", channels) != channels:
-        raise JoVAError(
-            f"The {stream} codec does not match this model, trained with "
-            f"{getattr(config, stream).codec}; connect `{stream}_vae` of Load JoVA Codecs with the "
-            "matching file."
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,11 +107,14 @@ def give_audio(
     video, empty = both_streams(latent)
     timeline = Timeline.of(config)
     frames = check_streams(config, AVLatents(video=video, audio=empty))
-    wave, rate = mono(audio)
-    wave = resample(wave, rate, timeline.sample_rate)[: timeline.audio_samples(frames)]
-    samples = -(-empty.shape[2] * timeline.sample_rate // timeline.audio_rate)
-    wave = torch.nn.functional.pad(wave, (0, int(samples) - len(wave)))
-    encoded = vae.encode(wave[None, :, None])[..., : empty.shape[2]].to(empty)
+    check_codec(config, vae, "audio")
+    wave, rate = waveform_of(audio and {**audio, "waveform": audio["waveform"][:1]})
+    own = vae.audio_sample_rate
+    end = floor(timeline.seconds(frames) * own + Fraction(1, 2))
+    wave = resample(wave, rate, own)[:, :end]
+    samples = ceil(empty.shape[2] * own / timeline.audio_rate)
+    wave = torch.nn.functional.pad(wave, (0, samples - wave.shape[1]))
+    encoded = encode_audio(vae, wave, empty.shape[2]).to(empty)
     masks = noise_masks(latent)
     masks.audio[:] = 0
     return with_streams(latent, video, encoded.expand_as(empty).clone(), masks)
@@ -139,6 +130,7 @@ def give_video(
     empty, audio = both_streams(latent)
     timeline = Timeline.of(config)
     frames = check_streams(config, AVLatents(video=empty, audio=audio))
+    check_codec(config, vae, "video")
     available = frames_at(len(video), video_fps, timeline.fps)
     if available < frames:
         raise JoVAError(
@@ -167,10 +159,11 @@ def _step(video_fps: float, fps: Fraction) -> Fraction:
 
 @dataclass(frozen=True, kw_only=True)
 class Length:
-    """A legal length on a model's timeline."""
+    """A legal length on a model's timeline, and what a clip of it needs."""
 
     timeline: Timeline
     frames: int
+    needs: Plan
 
     def outputs(self) -> tuple[int, float, float, int, int, str]:
         """Outputs of JoVA Length, in their order."""
@@ -179,7 +172,10 @@ class Length:
         video, audio = timeline.video_latents(frames), timeline.audio_latents(frames)
         summary = (
             f"{seconds:.2f} s = {frames} frames at {fps:g} fps = {video} video latents and "
-            f"{audio} audio latents"
+            f"{audio} audio latents. At the trained size it needs "
+            f"{self.needs.weights / 1e9:.1f} GB for weights in bf16, "
+            f"{self.needs.activations / 1e9:.1f} GB for activations and "
+            f"{self.needs.decode / 1e9:.1f} GB to decode."
         )
         return frames, seconds, fps, video, audio, summary
 
@@ -188,7 +184,8 @@ def plan_length(
     model: Any, seconds: float, audio: Any, video: Tensor | None, video_fps: float
 ) -> Length:
     """The length of a video, else of audio, else the legal length nearest to `seconds`."""
-    timeline = Timeline.of(model_config(model))
+    config = model_config(model)
+    timeline = Timeline.of(config)
     if video is not None:
         available = frames_at(len(video), video_fps, timeline.fps)
         count = min(available, clip_frames(timeline, timeline.max_seconds))
@@ -199,4 +196,4 @@ def plan_length(
         frames = timeline.covering_frames(min(Fraction(wave.shape[1], rate), longest))
     else:
         frames = clip_frames(timeline, seconds)
-    return Length(timeline=timeline, frames=frames)
+    return Length(timeline=timeline, frames=frames, needs=plan(config, frames))

@@ -16,11 +16,23 @@ from ...jova_core.config import JoVAConfig
 from ...jova_core.errors import JoVAError
 from ...jova_core.model.checkpoint import CORE_PREFIX, expected_shapes
 from ...jova_core.presets import PRESETS
-from .files import BUNDLED, FROM_FILE, chosen_path, describe_file
+from .codecs import codec_licences, codec_name, load_public
+from .files import BUNDLED, FROM_FILE, NONE, chosen_path, describe_file
 from .mini import bundled_checkpoint, load_codec_vaes, load_mini_text
 from .model import JoVAModelConfig, model_config, model_notes, share_shapes
-from .vae import AudioVAE, VideoVAE
+from .text import FOLDER, encoder_licences, load_text
 
+__all__ = [
+    "PRESET_NAMES",
+    "WEIGHT_DTYPES",
+    "codec_licences",
+    "encoder_licences",
+    "licence",
+    "load_checkpoint",
+    "load_codecs",
+    "load_model",
+    "load_text_encoder",
+]
 PRESET_NAMES = (FROM_FILE, *PRESETS)
 _DTYPES = {
     "fp8_e4m3fn": torch.float8_e4m3fn,
@@ -55,19 +67,57 @@ def load_checkpoint(
     return _load(path, options, preset)
 
 
-def load_codecs(name: str = BUNDLED) -> tuple[VideoVAE, AudioVAE]:
-    """The codecs chosen in the loader, as VAE. Raises JoVAError for any other file."""
-    return load_codec_vaes(chosen_path("vae", name))
+def load_codecs(name: str = BUNDLED, audio: str = NONE) -> tuple[Any, Any]:
+    """Video and audio codec as VAE: both of a JoVA file, or of public files, where each has one.
 
-
-def load_text_encoder(model: Any = None) -> comfy.sd.CLIP:
-    """The mini's text encoder as CLIP, with the vocabulary of a MODEL or of the bundled mini.
-
-    Raises JoVAError if the model was trained with another encoder or lost its vocabulary.
+    The audio codec is None where a public video codec comes alone. Raises JoVAError for other files
+    and for a video codec in the place of an audio codec or the other way round.
     """
-    if model is None:
+    path = chosen_path("vae", name)
+    public = None if path is None else load_public(path)
+    video_vae, audio_vae = (public, None) if public is not None else load_codec_vaes(path)
+    if audio != NONE:
+        audio_vae = load_public(chosen_path("vae", audio))
+        if audio_vae is None:
+            raise JoVAError(
+                f"Got {audio}, a JoVA codec file, which holds both codecs; choose it in `codecs`."
+            )
+    for vae, dimensions, kind in ((video_vae, 3, "video"), (audio_vae, 1, "audio")):
+        if vae is not None and vae.latent_dim != dimensions:
+            raise JoVAError(
+                f"Got {codec_name(vae)} as the {kind} codec, which makes no {kind} latents; choose "
+                "the video codec in `codecs` and the audio codec in `audio_codec`."
+            )
+    return video_vae, audio_vae
+
+
+def licence(model: Any) -> str:
+    """What a checkpoint's notes say of the terms of its weights and of its origin."""
+    notes = model_notes(model)
+    source = notes.get("source", {})
+    origin = source.get("layout", "") if isinstance(source, dict) else source
+    line = f"\nMade from {origin}." if origin else ""
+    return f"Licence of the weights: {notes['licence']}{line}" if "licence" in notes else ""
+
+
+def load_text_encoder(
+    encoder_1: str = BUNDLED, encoder_2: str = NONE, model: Any = None
+) -> comfy.sd.CLIP:
+    """The text encoders that a MODEL was trained with as CLIP; the mini's from no file.
+
+    Raises JoVAError, which says what to choose, for any other encoders.
+    """
+    chosen = [name for name in (encoder_1, encoder_2) if name not in (BUNDLED, NONE)]
+    if not chosen and model is None:
         return load_mini_text(*describe_file(bundled_checkpoint()))
-    return load_mini_text(model_config(model), model_notes(model))
+    if not chosen:
+        return load_mini_text(model_config(model), model_notes(model))
+    if model is None:
+        raise JoVAError(
+            f"Got {chosen[0]} without a model, so its use is unknown; connect `model` to Load JoVA "
+            "Model."
+        )
+    return load_text(model_config(model), [chosen_path(FOLDER, name) for name in chosen])
 
 
 def _load(

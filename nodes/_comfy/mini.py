@@ -24,6 +24,7 @@ from ...jova_core.vocabulary import Vocabulary
 from .vae import AudioVAE, VideoVAE
 
 __all__ = [
+    "PreviewFactors",
     "bundled_checkpoint",
     "bundled_notes",
     "codecs_of",
@@ -44,6 +45,7 @@ class MiniTokenizer:
 
     def __init__(self, encoder: MiniTextEncoder) -> None:
         self.encoder = encoder
+        self.vocabulary, self.form = encoder.vocabulary, encoder.form
 
     def tokenize_with_weights(
         self,

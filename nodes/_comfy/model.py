@@ -13,11 +13,13 @@ import comfy.utils
 import torch
 from torch import Tensor
 
-from ...jova_core.config import JoVAConfig, TextEncoderSpec
+from ...jova_core.config import JoVAConfig
 from ...jova_core.errors import JoVAError
 from ...jova_core.latents import AVLatents, denormalise, normalise
 from ...jova_core.model.checkpoint import ABOUT, about_tensor, metadata_of
+from ...jova_core.planning import PEAK_ELEMENTS
 from ...jova_core.timeline import Timeline
+from .conditions import read_conditions, text_keys, text_tokens
 from .mini import preview_factors
 from .network import JoVANetwork
 from .streams import (
@@ -33,9 +35,8 @@ from .streams import (
     shapes_of_pack,
 )
 
-# Bytes that a forward pass holds at its peak, per token and channel of the network, in units of
-# the element size; measured on the mini (25) and a 512 wide network (15) by tests/comfy/compat.py.
-PEAK_ELEMENTS = 28.0
+# Core's formats of public video codecs, for previews.
+_PUBLIC_FORMATS = {"wan2.1": "Wan21", "hunyuan-video": "HunyuanVideo"}
 
 
 class JoVALatentFormat(comfy.latent_formats.LatentFormat):
@@ -50,11 +51,12 @@ class JoVALatentFormat(comfy.latent_formats.LatentFormat):
         self.latent_channels = max(video.channels, config.audio.channels)
         self.spacial_downscale_ratio = video.spatial_ratio
         self.temporal_downscale_ratio = video.temporal_ratio
-        if video.codec == "wan2.1":
-            wan = comfy.latent_formats.Wan21()
-            self.latent_rgb_factors = wan.latent_rgb_factors
-            self.latent_rgb_factors_bias = wan.latent_rgb_factors_bias
-            self.taesd_decoder_name = wan.taesd_decoder_name
+        public = _PUBLIC_FORMATS.get(video.codec)
+        if public is not None:
+            same = getattr(comfy.latent_formats, public)()
+            self.latent_rgb_factors = same.latent_rgb_factors
+            self.latent_rgb_factors_bias = same.latent_rgb_factors_bias
+            self.taesd_decoder_name = same.taesd_decoder_name
         elif (preview := preview_factors(video.codec)) is not None:
             self.latent_rgb_factors = preview.factors
             self.latent_rgb_factors_bias = preview.bias
@@ -85,10 +87,15 @@ class JoVAModelConfig(comfy.supported_models_base.BASE):
 def memory_factor(config: JoVAConfig) -> float:
     """Core's memory_usage_factor for latents packed to `[B, 1, N]`.
 
-    Core reserves N · element size · factor · 0.01 MiB; a token holds C·p·p of the N elements.
+    Core reserves N · element size · factor · 0.01 MiB; a token holds C·p·p of the N elements,
+    and a token of the text counts as many.
     """
-    per_token = config.video.channels * config.patch[1] * config.patch[2]
-    return PEAK_ELEMENTS * config.dim / per_token / (0.01 * 2**20)
+    return PEAK_ELEMENTS * config.dim / elements_of_token(config) / (0.01 * 2**20)
+
+
+def elements_of_token(config: JoVAConfig) -> int:
+    """Elements of the video latent that one token holds."""
+    return config.video.channels * config.patch[1] * config.patch[2]
 
 
 class JoVAModel(comfy.model_base.BaseModel):
@@ -135,10 +142,13 @@ class JoVAModel(comfy.model_base.BaseModel):
         shapes = kwargs["latent_shapes"]
         check_streams(self.config, read_streams(kwargs["noise"], shapes))
         out["latent_shapes"] = comfy.conds.CONDConstant(shapes)
-        text = fitted_text(self.config.text[0], kwargs.get("cross_attn"))
-        out["c_crossattn"] = comfy.conds.CONDRegular(text)
+        for key, value in read_conditions(self.config, kwargs).items():
+            name = "c_crossattn" if key == "cross_attn" else key
+            out[name] = comfy.conds.CONDRegular(value)
         given = kwargs.get("jova_image")
         video = next((shape for shape in shapes if len(shape) == 5), None)
+        if given is not None:
+            self._check_reference(kwargs.get("jova_image_codec"))
         if given is not None and video is not None:
             image, mask = self._reference(given, video)
             out["jova_image"] = comfy.conds.CONDRegular(image)
@@ -171,7 +181,7 @@ class JoVAModel(comfy.model_base.BaseModel):
         retain_index_list: list[int] | None = None,
     ) -> Any:
         """Masks cut to a window as the latents are; the text stays whole."""
-        if cond_key == "c_crossattn":
+        if cond_key == "c_crossattn" or cond_key in text_keys(self.config):
             return cond_value
         if cond_key == "noisy_video":
             return cond_value._copy_with(window.get_tensor(cond_value.cond, device, dim=1))
@@ -181,6 +191,19 @@ class JoVAModel(comfy.model_base.BaseModel):
         return super().resize_cond_for_context_window(
             cond_key, cond_value, window, x_in, device, retain_index_list or []
         )
+
+    def _check_reference(self, codec: str | None) -> None:
+        config = self.config
+        if not config.image_channels:
+            raise JoVAError(
+                "Got a reference image for a model that was trained without image channels; leave "
+                "JoVA Reference Image out, or load a model that takes images."
+            )
+        if codec not in (None, config.video.codec):
+            raise JoVAError(
+                f"Got a reference image encoded by {codec}; this model was trained with "
+                f"{config.video.codec}: give JoVA Reference Image that `video_vae`."
+            )
 
     def _reference(self, given: Tensor, video: torch.Size) -> tuple[Tensor, Tensor]:
         """Normalised latent `[1, C, T, h, w]` of the first frames, 0 after them, and its mask."""
@@ -234,10 +257,20 @@ class JoVAModel(comfy.model_base.BaseModel):
         out = super().state_dict_for_saving(unet_state_dict, *args, **kwargs)
         return {**out, ABOUT: about_tensor(metadata_of(self.config, self.notes))}
 
+    def extra_conds_shapes(self, **kwargs: Any) -> dict[str, list[int]]:
+        """Shapes of the texts, from which core estimates memory before it makes conditions."""
+        texts = {key: kwargs[key] for key in text_keys(self.config) if key in kwargs}
+        return {
+            "c_crossattn" if key == "cross_attn" else key: list(text.shape)
+            for key, text in texts.items()
+            if text is not None
+        }
+
     def memory_required(self, input_shape: Any, cond_shapes: Any = None) -> float:
-        """As core's, with the shape of a plain latent counted like that of a packed one."""
-        packed = [input_shape[0], 1, torch.Size(input_shape[1:]).numel()]
-        return super().memory_required(packed, cond_shapes or {})
+        """As core's, counting a plain latent's channels as a packed one's are, and the text."""
+        latents = torch.Size(input_shape).numel()
+        text = text_tokens(self.config, cond_shapes or {}) * elements_of_token(self.config)
+        return super().memory_required([1, 1, latents + text])
 
 
 def share_shapes(executor: Any, *args: Any, **kwargs: Any) -> Any:
@@ -259,34 +292,6 @@ def share_shapes(executor: Any, *args: Any, **kwargs: Any) -> Any:
     finally:
         for model in models:
             model.latent_shapes = None
-
-
-def fitted_text(spec: TextEncoderSpec, text: Tensor | None) -> Tensor:
-    """Text features `[B, max_tokens, width]`; no text is the empty prompt, whose features are 0.
-
-    Joined prompts lose their unused tokens, which are 0. Raises JoVAError for more used tokens
-    than the model reads and for the features of another encoder.
-    """
-    if text is None:
-        return torch.zeros(1, spec.max_tokens, spec.width)
-    if text.ndim != 3 or text.shape[2] != spec.width:
-        raise JoVAError(
-            f"Got a text encoding of shape {list(text.shape)}; expected [B, {spec.max_tokens}, "
-            f"{spec.width}] as {spec.name} gives it; encode the prompt with Load JoVA Text Encoder."
-        )
-    if text.shape[1] == spec.max_tokens:
-        return text
-    used = [row[(row != 0).any(dim=1)] for row in text]
-    most = max(map(len, used))
-    if most > spec.max_tokens:
-        raise JoVAError(
-            f"Got joined prompts of {most} tokens; expected {spec.max_tokens} or fewer; shorten "
-            "the transcripts (each sound of a word is a token)."
-        )
-    out = text.new_zeros(len(text), spec.max_tokens, spec.width)
-    for row, kept in zip(out, used, strict=True):
-        row[: len(kept)] = kept
-    return out
 
 
 def model_config(model: Any) -> JoVAConfig:

@@ -13,6 +13,7 @@ from torch import Tensor
 from ...jova_core.config import JoVAConfig
 from ...jova_core.latents import AVLatents, Conditioning
 from ...jova_core.model.jova import JoVA
+from .conditions import text_keys
 from .streams import first_channels
 
 
@@ -55,17 +56,22 @@ class JoVANetwork(JoVA):
         timestep: tuple[Tensor, Tensor],
         context: Tensor,
         transformer_options: dict[str, Any],
-        jova_image: Tensor | None = None,
-        jova_image_mask: Tensor | None = None,
-        **_: Any,
+        **conditions: Any,
     ) -> list[Tensor] | Tensor:
         video = next((part for part in x if part.ndim == 5), None)
         audio = next((part for part in x if part.ndim == 3), None)
         count = self.config.video.channels
+        texts = (context, *(conditions.get(key) for key in text_keys(self.config)[1:]))
         out = super().forward(
             AVLatents(video=None if video is None else video[:, :count], audio=audio),
             *timestep,
-            Conditioning(text=(context,), image=jova_image, image_mask=jova_image_mask),
+            Conditioning(
+                text=tuple(text for text in texts if text is not None),
+                pooled=conditions.get("jova_pooled"),
+                guidance=conditions.get("jova_guidance"),
+                image=conditions.get("jova_image"),
+                image_mask=conditions.get("jova_image_mask"),
+            ),
             partial(_attend, options=transformer_options),
             run=_Runner(
                 [*self.double_blocks, *self.single_blocks], x[0].device, transformer_options

@@ -9,6 +9,7 @@ from torch import Tensor
 from ...jova_core.media import fit_image
 from ...jova_core.prompt import Prompt
 from ...jova_core.vocabulary import describe_length, describe_markup, describe_unknown
+from .codecs import codec_name
 from .latent import both_streams
 from .masks import noise_masks, with_streams
 from .media import bytes_of
@@ -30,8 +31,8 @@ def encode_prompt(clip: Any, seconds: float | None, **parts: str) -> EncodedProm
     Remarks name unknown words and say if the transcript takes longer than `seconds`.
     """
     prompt = Prompt(**parts)
-    encoder = getattr(clip.tokenizer, "encoder", None)
-    vocabulary, form = getattr(encoder, "vocabulary", None), getattr(encoder, "form", None)
+    vocabulary = getattr(clip.tokenizer, "vocabulary", None)
+    form = getattr(clip.tokenizer, "form", None)
     text = prompt.tagged(form)
     remarks = [
         describe_markup(prompt),
@@ -46,9 +47,13 @@ def encode_prompt(clip: Any, seconds: float | None, **parts: str) -> EncodedProm
     return EncodedPrompt(positive=positive, negative=negative, text=text, preview=preview)
 
 
-def add_image(conditioning: Any, image_latent: Tensor) -> Any:
-    """CONDITIONING with the raw latent `[1, C, n, h, w]` of the first frames."""
-    return node_helpers.conditioning_set_values(conditioning, {"jova_image": image_latent})
+def add_image(conditioning: Any, image_latent: Tensor, vae: Any) -> Any:
+    """CONDITIONING with the raw latent `[1, C, n, h, w]` of the first frames.
+
+    And with the name of its codec, by which a model refuses the latents of another one.
+    """
+    values = {"jova_image": image_latent, "jova_image_codec": codec_name(vae)}
+    return node_helpers.conditioning_set_values(conditioning, values)
 
 
 def give_first_frame(

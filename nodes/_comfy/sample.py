@@ -17,13 +17,12 @@ from PIL import Image
 from torch import Tensor
 
 from .masks import GIVEN, noise_masks
-from .mini import preview_factors, preview_frames
+from .mini import PreviewFactors, preview_frames
 from .model import model_config
 from .streams import check_streams, map_streams, nested, read_streams, stream_parts
 
 _PREVIEW_SIDE = 256  # px
 _PREVIEW_PAUSE = 1.0  # s between previews, which would slow down quick steps
-_PREVIEW_FRAME = 250  # ms, a latent frame at the mini's rates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,25 +190,29 @@ def progress(model: Any, steps: int) -> Callable[[int, Any, Any, int], None]:
     Updating the bar raises after a cancel, which stops the sampler.
     """
     bar = comfy.utils.ProgressBar(steps)
-    config = model_config(model)
-    name = config.video.codec if preview_factors(config.video.codec) else None
-
+    spec = model_config(model).video
+    milliseconds = round(1000 * spec.temporal_ratio / spec.fps)
+    look, factors = model.model.latent_format, None
+    if look.latent_rgb_factors is not None:
+        factors = PreviewFactors(factors=look.latent_rgb_factors, bias=look.latent_rgb_factors_bias)
     last_preview = time.monotonic() - _PREVIEW_PAUSE
 
     def show(step: int, x0: Any, _x: Any, total: int) -> None:
         nonlocal last_preview
         preview, video = None, read_streams(x0, [x0.shape]).video
         due = time.monotonic() - last_preview >= _PREVIEW_PAUSE or step + 1 == total
-        if due and name is not None and video is not None:
-            preview, last_preview = _preview(video[0], name), time.monotonic()
+        if due and factors is not None and video is not None:
+            preview, last_preview = _preview(video[0], factors, milliseconds), time.monotonic()
         bar.update_absolute(step + 1, total, preview)
 
     return show
 
 
-def _preview(video: Tensor, name: str) -> tuple[str, AnimatedPreview, None]:
-    frames = [Image.fromarray(f.numpy()) for f in preview_frames(video.float().cpu(), name)]
+def _preview(
+    video: Tensor, factors: PreviewFactors, milliseconds: int
+) -> tuple[str, AnimatedPreview, None]:
+    frames = [Image.fromarray(f.numpy()) for f in preview_frames(video.float().cpu(), factors)]
     factor = max(1, _PREVIEW_SIDE // max(frames[0].size))
     size = tuple(side * factor for side in frames[0].size)
     enlarged = [frame.resize(size, Image.Resampling.BICUBIC) for frame in frames]
-    return "PNG", AnimatedPreview(enlarged, _PREVIEW_FRAME), None
+    return "PNG", AnimatedPreview(enlarged, milliseconds), None

@@ -31,3 +31,8 @@ class ReportUI:
     def as_dict(self) -> dict[str, Any]:
         """Core's form of a preview."""
         return {**self.plot.as_dict(), "text": (self.table,)}
+
+
+def text_ui(text: str) -> "ui.PreviewText | None":
+    """A text for the node to show; None leaves it as it is."""
+    return ui.PreviewText(text) if text else None

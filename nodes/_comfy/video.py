@@ -4,13 +4,14 @@ from fractions import Fraction
 from typing import Any
 
 from torch import Tensor
+from torch.nn.functional import pad
 
 from ...jova_core.decoding import check_finite
 from ...jova_core.sync.plot import plot_sync
 from ...jova_core.sync.report import measure_sync, sync_table
 from ...jova_core.timeline import Timeline
+from .codecs import check_codec
 from .files import face_model
-from .latent import check_codec
 from .media import bytes_of, mono, to_audio, to_image
 from .mini import load_sample, sample_names
 from .model import model_config
@@ -22,7 +23,7 @@ __all__ = ["decode", "sample_media", "sample_names", "sync_report"]
 def decode(
     model: Any, latent: dict[str, Any], video_vae: Any, audio_vae: Any
 ) -> tuple[Tensor | None, dict[str, Any] | None, float]:
-    """IMAGE `[B·F, H, W, 3]`, AUDIO `[B, 1, N]` of exactly that length, frame rate.
+    """IMAGE `[B·F, H, W, 3]`, AUDIO `[B, C, N]` of exactly that length, frame rate.
 
     Raises JoVAError for NaN, for streams of different lengths and for codecs of another model.
     """
@@ -39,7 +40,9 @@ def decode(
         wave = audio_vae.decode(streams.audio).movedim(-1, 1)
         rate = getattr(audio_vae, "audio_sample_rate_output", audio_vae.audio_sample_rate)
         samples = round(timeline.seconds(frames) * rate)
-        audio = to_audio(wave[..., :samples].clamp(-1, 1), rate)
+        # A codec whose latents are no whole number of samples may round the last one away.
+        wave = pad(wave[..., :samples], (0, max(0, samples - wave.shape[2])))
+        audio = to_audio(wave.clamp(-1, 1), rate)
     return images, audio, float(timeline.fps)
 
 

@@ -838,27 +838,30 @@ def memory_estimate(world):
     import torch
 
     core = core_of(world)
-    wide = dataclasses.replace(
-        core.presets.PRESETS["jova_3b2"],
-        dim=512,
-        heads=4,
-        dual_blocks=1,
-        single_blocks=2,
-        learned_pos="none",
-        text=(core.config.TextEncoderSpec(name="one", width=64, max_tokens=32),),
-    )
+    mini = world.model().model.config
+    spec = core.config.TextEncoderSpec
+    long = tuple(spec(name=name, width=64, max_tokens=1024) for name in ("one", "two"))
+    plain = core.presets.PRESETS["jova_3b2"]
+    small = {"dual_blocks": 1, "single_blocks": 2, "learned_pos": "none", "text": long}
+    long_text = dataclasses.replace(mini, text=(spec(name="one", width=320, max_tokens=2048),))
+    cases = {
+        "mini": (mini, 96),
+        "mini, 2,048 tokens of text": (long_text, 96),
+        "256 wide": (dataclasses.replace(plain, dim=256, heads=2, **small), 128),
+        "512 wide": (dataclasses.replace(plain, dim=512, heads=4, **small), 128),
+    }
     ratios = {}
-    for name, config in (("mini", world.model().model.config), ("512 wide", wide)):
-        size = 96 if name == "mini" else 256
-        shapes = core.latents.latent_shapes(config, 33, batch=2, height=size, width=size)
+    for name, (config, size) in cases.items():
+        shapes = core.latents.latent_shapes(config, 17, batch=2, height=size, width=size)
         parts = core.latents.AVLatents(video=torch.randn(shapes[0]), audio=torch.randn(shapes[1]))
-        text = torch.randn(2, config.text_tokens, config.text[0].width)
+        text = tuple(torch.randn(2, each.max_tokens, each.width) for each in config.text)
         peak = _peak_bytes(core, config, parts, text)
         elements = parts.video[0].numel() + parts.audio[0].numel()
+        elements += 2 * config.text_tokens * core.model.elements_of_token(config)
         estimate = 2 * elements * 4 * 0.01 * core.model.memory_factor(config) * 2**20
         ratios[name] = estimate / peak
-    assert all(1.0 <= ratio <= 2.0 for ratio in ratios.values()), ratios
-    return "estimate / measured: " + ", ".join(f"{k} {v:.2f}" for k, v in ratios.items())
+    assert all(0.8 <= ratio <= 1.25 for ratio in ratios.values()), ratios
+    return "estimate / measured: " + "; ".join(f"{k} {v:.2f}" for k, v in ratios.items())
 
 
 def _peak_bytes(core, config, parts, text):
@@ -868,7 +871,7 @@ def _peak_bytes(core, config, parts, text):
 
     network = core.jova.JoVA(config)
     time = torch.full((2,), 500.0)
-    conditioning = core.latents.Conditioning(text=(text,))
+    conditioning = core.latents.Conditioning(text=text)
     activities = [ProfilerActivity.CPU]
     with torch.inference_mode(), profile(activities=activities, profile_memory=True) as seen:
         network(parts, time, time, conditioning)

@@ -1,6 +1,7 @@
 """Finds a ComfyUI to test in, and runs it as a server with folders of its own."""
 
 import contextlib
+import importlib.util
 import json
 import os
 import re
@@ -189,6 +190,16 @@ def server(start_server):
     with start_server() as server:
         server.post("/api/settings", {"Comfy.TutorialCompleted": True})
         yield server
+
+
+@pytest.fixture(scope="session")
+def reduced():
+    """The module that makes small files in the names of public ones."""
+    place = Path(__file__).with_name("reduced.py")
+    spec = importlib.util.spec_from_file_location("reduced_files", place)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

@@ -72,6 +72,7 @@ def install():
     )
     sys.modules["folder_paths"].get_filename_list = lambda _folder: []
     sys.modules["folder_paths"].get_input_directory = lambda: "/nowhere"
+    sys.modules["folder_paths"].get_output_directory = lambda: "/nowhere"
     choices = types.SimpleNamespace(SAMPLERS=["euler"], SCHEDULERS=["simple"])
     sys.modules["comfy.samplers"].KSampler = choices
     sys.modules["server"].PromptServer = types.SimpleNamespace(instance=None)

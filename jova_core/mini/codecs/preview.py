@@ -44,9 +44,8 @@ PREVIEW: dict[str, PreviewFactors] = {
 }
 
 
-def preview_frames(latent: Tensor, codec: str) -> Tensor:
+def preview_frames(latent: Tensor, preview: PreviewFactors) -> Tensor:
     """uint8 `[T, h, w, 3]` of a normalised video latent `[C, T, h, w]`, one pixel per cell."""
-    preview = PREVIEW[codec]
     factors = torch.tensor(preview.factors, dtype=latent.dtype, device=latent.device)
     bias = torch.tensor(preview.bias, dtype=latent.dtype, device=latent.device)
     colours = latent.movedim(0, -1)[..., : len(factors)] @ factors + bias

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from jova_core.latents import AVLatents, normalise
 from jova_core.media.pixels import to_video
 from jova_core.mini import load_pipeline
-from jova_core.mini.codecs.preview import preview_frames
+from jova_core.mini.codecs.preview import PREVIEW, preview_frames
 from jova_core.mini.codecs.video import frame_groups
 from jova_core.mini.samples import load_sample, sample_names
 
@@ -19,7 +19,9 @@ def test_preview_explains_the_mean_colours_of_the_bundled_characters():
         latents = AVLatents(video=pipeline.codecs.video.encode(video))
         latent = normalise(pipeline.config, latents).video[0]
         cells = F.avg_pool2d(frame_groups(video).mean(1), 8)
-        shown.append(preview_frames(latent, pipeline.config.video.codec).float() / 127.5 - 1)
+        shown.append(
+            preview_frames(latent, PREVIEW[pipeline.config.video.codec]).float() / 127.5 - 1
+        )
         true.append(cells.permute(0, 2, 3, 1))
     shown, true = torch.cat(shown), torch.cat(true)
     missed = (shown - true).square().sum() / (true - true.mean((0, 1, 2))).square().sum()
