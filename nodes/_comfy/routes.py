@@ -19,13 +19,16 @@ def add_routes() -> None:
 
 
 async def _rates(request: web.Request) -> web.Response:
+    path = None
     try:
         path = chosen_path("diffusion_models", request.query.get("checkpoint", ""))
         preset = request.query.get("preset", FROM_FILE)
         named = None if preset == FROM_FILE else preset
         config, _ = read_config(path or bundled_checkpoint(), preset=named)
     except (JoVAError, FileNotFoundError) as error:
-        return web.json_response({"error": str(error)}, status=400)
+        # The page learns the file's name, not where the server keeps it.
+        told = str(error) if path is None else str(error).replace(str(path), path.name)
+        return web.json_response({"error": told}, status=400)
     line = Timeline.of(config)
     rates = {
         "fps": str(line.fps),
