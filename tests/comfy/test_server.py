@@ -302,7 +302,7 @@ def test_mouth_masks_of_a_film_a_picture_and_a_wall(server, face_model):
 
 SILENT = {"silent": node("EmptyAudio", duration=0.0, sample_rate=16_000, channels=1)}
 WRONG = {
-    "a junk model": (lambda: _loaded("junk.safetensors"), "cannot be read"),
+    "a junk model": (lambda: _loaded("junk.safetensors"), "is truncated or no safetensors"),
     "a pickle": (lambda: _loaded("old.ckpt"), "no safetensors file"),
     "codecs swapped": (
         lambda: {
