@@ -19,6 +19,12 @@ def backbone_files() -> list[str]:
     return folder_paths.get_filename_list(FOLDER)
 
 
+def _folder() -> Path:
+    """Where new models go: core's folder of that name rather than the older `unet` beside it."""
+    paths = [Path(path) for path in folder_paths.get_folder_paths(FOLDER)]
+    return next((path for path in paths if path.name == FOLDER), paths[0])
+
+
 def build(backbone: str, latents: str, name: str) -> tuple[str, str]:
     """The name of the new file, as Load JoVA Model offers it, and what is to be known of it.
 
@@ -28,7 +34,7 @@ def build(backbone: str, latents: str, name: str) -> tuple[str, str]:
     if not name or Path(name).name != name or name.startswith("."):
         raise JoVAError(f"Got the name {name!r}; give a plain file name without folders.")
     file = name if name.endswith(".safetensors") else f"{name}.safetensors"
-    target = Path(folder_paths.get_folder_paths(FOLDER)[0]) / file
+    target = _folder() / file
     bar: Any = None
 
     def progress(done: int, total: int) -> None:

@@ -40,8 +40,8 @@ def read_conditions(config: JoVAConfig, given: dict[str, Any]) -> dict[str, Tens
             tokens = f"1 to {spec.max_tokens}" if spec.pad == "cut" else spec.max_tokens
             raise JoVAError(
                 f"Got {got}; expected [B, {tokens}, {spec.width}] of {spec.name}: encode the "
-                "prompt with Load JoVA Text Encoder, its `model` connected, or load the conditioning that "
-                "was saved for this model."
+                "prompt with Load JoVA Text Encoder, its `model` connected, or load the "
+                "conditioning that was saved for this model."
             )
         found[key] = text
     if needs_pooled(config):

@@ -18,6 +18,7 @@ def add_routes() -> None:
 
 
 async def _rates(request: web.Request) -> web.Response:
+    path = None
     try:
         path = chosen_path("diffusion_models", request.query.get("checkpoint", ""))
         preset = request.query.get("preset", FROM_FILE)

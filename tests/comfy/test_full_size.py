@@ -1,12 +1,14 @@
 """A checkpoint with public encoders and VAEs, reduced, in a running ComfyUI; what it refuses."""
 
 import hashlib
+import importlib.util
 import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from safetensors.torch import save_file
 
 from jova_core.media import probe
 
@@ -152,6 +154,12 @@ def test_encoders_in_fp8_and_in_the_other_order(server, files):
     assert frames_of(server, entry) == FRAMES
 
 
+def _skip_without_tokenizer(comfy_root, encoders):
+    tokenizer = comfy_root / "comfy" / "text_encoders" / "llama_tokenizer" / "tokenizer.json"
+    if "llama" in encoders and not tokenizer.is_file():
+        pytest.skip("this ComfyUI lacks LLaMA's tokenizer")
+
+
 @pytest.mark.parametrize(
     ("checkpoint", "encoders"),
     [
@@ -162,9 +170,7 @@ def test_encoders_in_fp8_and_in_the_other_order(server, files):
 )
 def test_other_encoders(server, files, comfy_root, checkpoint, encoders):
     """LLaMA-3 in its template with CLIP's pooled vector, T5 with it, flan-T5 alone; as latents."""
-    tokenizer = comfy_root / "comfy" / "text_encoders" / "llama_tokenizer" / "tokenizer.json"
-    if "llama" in encoders and not tokenizer.is_file():
-        pytest.skip("this ComfyUI lacks LLaMA's tokenizer")
+    _skip_without_tokenizer(comfy_root, encoders)
     changed = {
         "shown": node("SaveLatent", samples=["parts", 0], filename_prefix="full"),
         "parts": node("LTXVSeparateAVLatent", av_latent=["sampled", 0]),
@@ -226,6 +232,45 @@ def _given(**inputs):
     run = graph() | {"media": node("JoVASampleMedia", character="brown-hair"), "task": task}
     run["sampled"]["inputs"]["latent"] = ["task", 0]
     return run
+
+
+@pytest.fixture
+def backbones(files, comfy_root, comfy_python, comfy_environment):
+    """Open-Sora 2.0 and HunyuanVideo under their published names, small, and their VAE, whole."""
+    place = HERE.parent / "model" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("backbone_weights", place)
+    weights = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(weights)
+    made = {"open_sora_2": weights._open_sora, "hunyuan_video": weights._hunyuan}
+    for name, make in made.items():
+        tensors = make(text=64, pooled=64, guidance=name.startswith("hunyuan"))
+        path = files / "diffusion_models" / f"{name}.safetensors"
+        save_file(tensors, path)
+    command = [comfy_python, HERE / "reduced_vaes.py", comfy_root, files / "vae", "hunyuan"]
+    subprocess.run([str(part) for part in command], check=True, env=comfy_environment)
+    yield
+    (files / "vae" / "hunyuan_video_vae_bf16.safetensors").unlink()
+
+
+@pytest.mark.parametrize(
+    ("backbone", "encoders"),
+    [("open_sora_2", ("t5", "clip_l")), ("hunyuan_video", ("llama", "clip_l"))],
+)
+def test_a_backbone_is_built_and_makes_a_video(server, backbones, comfy_root, backbone, encoders):
+    _skip_without_tokenizer(comfy_root, encoders)
+    build = node(
+        "JoVABuildFromBackbone",
+        backbone=f"{backbone}.safetensors",
+        latents="keep",
+        name=f"built_{backbone}",
+    )
+    entry = server.run({"built": build})
+    shown = entry["outputs"]["built"]["text"][0]
+    assert "Licence of the weights: " in shown
+    assert "Video codec: hunyuan-video" in shown
+    run = graph(f"built_{backbone}.safetensors", encoders)
+    run["codecs"]["inputs"]["codecs"] = "hunyuan_video_vae_bf16.safetensors"
+    assert frames_of(server, server.run(run)) == FRAMES
 
 
 @pytest.fixture
