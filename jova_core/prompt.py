@@ -23,9 +23,8 @@ _SPEECH_VERB = re.compile(
     re.IGNORECASE,
 )
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-# What other programs weigh words by, "(word:1.2)", and choose among, "{one|two}".
-_WEIGHT = re.compile(r"\(([^()]*):\s*[+-]?(?:\d(?:\.\d*)?|\.\d+)\s*\)")
-_CHOICE = re.compile(r"\{[^{}]*\|[^{}]*\}")
+# The weight in "(word:1.2)", by which other programs stress a word.
+_WEIGHT = re.compile(r":\s*(?:\d(?:\.\d*)?|\.\d+)\s*(?=\))")
 _WORD = re.compile(r"\d|[^\W\d_]+(?:'[^\W\d_]+)*")
 
 
@@ -125,16 +124,8 @@ def normalise_words(text: str) -> list[str]:
 
     Of a weighted word, "(word:1.2)", the weight is left out.
     """
-    plain = unicodedata.normalize("NFKC", text).lower().replace("’", "'")
-    count = 1
-    while count:
-        plain, count = _WEIGHT.subn(r"\1", plain)
+    plain = unicodedata.normalize("NFKC", _WEIGHT.sub("", text)).lower().replace("’", "'")
     return [
         _DIGITS[unicodedata.digit(word)] if word.isdigit() else word
         for word in _WORD.findall(plain)
     ]
-
-
-def find_markup(text: str) -> list[str]:
-    """Return the weights, "(word:1.2)", and choices, "{one|two}", that no encoder here acts on."""
-    return [found[0] for pattern in (_WEIGHT, _CHOICE) for found in pattern.finditer(text)]

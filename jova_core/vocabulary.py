@@ -1,15 +1,18 @@
 """The words that a model was trained on, and how long words take to say."""
 
+import re
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 
 from .errors import JoVAError
-from .prompt import PARTS, Prompt, find_markup, normalise_words
+from .prompt import PARTS, Prompt, normalise_words
 
 # Measured on the mini's data: a word lasts 0.50 s, the shortest pauses are 0.08 s.
 _SECONDS_PER_WORD = 0.58
 _SECONDS_AROUND = 0.12
 _SLACK = 0.5  # s, by which the estimate may be wrong
+# What other programs stress and choose words by: "(word:1.2)" and "{one|two}".
+_MARKUP = re.compile(r"\([^()]*:\s*(?:\d(?:\.\d*)?|\.\d+)\s*\)|\{[^{}]*\|[^{}]*\}")
 # What becomes of words that a model was not trained on.
 _UNKNOWN = {
     "video_caption": "leaves that out",
@@ -34,7 +37,7 @@ def describe_length(prompt: Prompt, seconds: float) -> str:
 
 def describe_markup(prompt: Prompt) -> str:
     """A sentence if the prompt holds weights or choices, which do nothing here, else ""."""
-    found = [markup for part in PARTS for markup in find_markup(getattr(prompt, part))]
+    found = [text[0] for part in PARTS for text in _MARKUP.finditer(getattr(prompt, part))]
     if not found:
         return ""
     return (
