@@ -89,9 +89,7 @@ def _check_tags(text: str) -> None:
     """Reject tags other than the three, which would end up being spoken or drawn."""
     for tag in _TAG_LIKE.finditer(text):
         if not _KNOWN_TAG.match(tag[0]):
-            raise JoVAError(
-                f"The prompt has the unknown tag <{tag[1]}>; the tags are: {_tag_list()}."
-            )
+            raise JoVAError(f"Got the unknown tag <{tag[1]}>; use these: {_tag_list()}.")
 
 
 def _tag_list() -> str:
