@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from .config import PromptForm
 from .errors import JoVAError
-from .markup import without_weights
 
 # Tag texts and their order are the paper's (its figure of the architecture).
 _TAGS = {
@@ -24,6 +23,8 @@ _SPEECH_VERB = re.compile(
     re.IGNORECASE,
 )
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+# The weight in "(word:1.2)", by which other programs stress a word.
+_WEIGHT = re.compile(r":\s*(?:\d(?:\.\d*)?|\.\d+)\s*(?=\))")
 _WORD = re.compile(r"\d|[^\W\d_]+(?:'[^\W\d_]+)*")
 
 
@@ -88,9 +89,7 @@ def _check_tags(text: str) -> None:
     """Reject other tags: they would be spoken or drawn."""
     for tag in _TAG_LIKE.finditer(text):
         if not _KNOWN_TAG.match(tag[0]):
-            raise JoVAError(
-                f"The prompt has the unknown tag <{tag[1]}>; the tags are: {_tag_list()}."
-            )
+            raise JoVAError(f"Got the unknown tag <{tag[1]}>; use these: {_tag_list()}.")
 
 
 def _tag_list() -> str:
@@ -123,8 +122,7 @@ def normalise_words(text: str) -> list[str]:
 
     Of a weighted word, "(word:1.2)", the weight is left out.
     """
-    plain = unicodedata.normalize("NFKC", text).lower().replace("’", "'")
-    plain = without_weights(plain)
+    plain = unicodedata.normalize("NFKC", _WEIGHT.sub("", text)).lower().replace("’", "'")
     return [
         _DIGITS[unicodedata.digit(word)] if word.isdigit() else word
         for word in _WORD.findall(plain)

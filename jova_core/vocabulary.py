@@ -1,16 +1,18 @@
 """The words of a model's training, and the time to say words."""
 
+import re
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 
 from .errors import JoVAError
-from .markup import find_markup
 from .prompt import PARTS, Prompt, normalise_words
 
 # Measured on the mini's data: a word lasts 0.50 s, the shortest pauses are 0.08 s.
 _SECONDS_PER_WORD = 0.58
 _SECONDS_AROUND = 0.12
 _SLACK = 0.5  # s, tolerance of the estimate
+# What other programs stress and choose words by: "(word:1.2)" and "{one|two}".
+_MARKUP = re.compile(r"\([^()]*:\s*(?:\d(?:\.\d*)?|\.\d+)\s*\)|\{[^{}]*\|[^{}]*\}")
 # The treatment of words outside the training.
 _UNKNOWN = {
     "video_caption": "ignored",
@@ -35,7 +37,7 @@ def describe_length(prompt: Prompt, seconds: float) -> str:
 
 def describe_markup(prompt: Prompt) -> str:
     """A sentence if the prompt holds weights or choices, which do nothing here, else ""."""
-    found = [markup for part in PARTS for markup in find_markup(getattr(prompt, part))]
+    found = [text[0] for part in PARTS for text in _MARKUP.finditer(getattr(prompt, part))]
     if not found:
         return ""
     return (

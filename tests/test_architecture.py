@@ -21,8 +21,8 @@ NODE_IDS = [str(path.relative_to(ROOT)) for path in NODE_FILES]
 
 # A file imports from lower ranks and from its own package only.
 ORDER = [
-    *("errors", "fields", "config", "presets", "timeline", "latents", "markup", "prompt"),
-    *("vocabulary", "files", "chart", "codecs", "saved"),
+    *("errors", "fields", "config", "presets", "timeline", "latents", "prompt", "vocabulary"),
+    *("files", "chart", "codecs", "saved"),
     *(
         "kernels",
         "model",

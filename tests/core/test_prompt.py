@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from jova_core.config import PromptForm
 from jova_core.errors import JoVAError
-from jova_core.markup import find_markup
 from jova_core.prompt import Prompt, normalise_words, parse_prompt
 from jova_core.vocabulary import Vocabulary, describe_markup, describe_unknown, estimate_seconds
 
@@ -134,6 +133,5 @@ def test_the_second_version_of_the_paper_orders_the_tags_otherwise():
 )
 def test_weights_are_no_words(text, words, markup):
     assert normalise_words(text) == words
-    assert find_markup(text) == markup
     assert all(found in describe_markup(Prompt(transcript=text)) for found in markup)
     assert bool(describe_markup(Prompt(transcript=text))) == bool(markup)
