@@ -61,7 +61,7 @@ def deadline(seconds: float) -> TrainCallback:
 
 @fast_fp32()
 def train(
-    data: Path,
+    data: Path | LatentSet,
     out: Path,
     config: JoVAConfig,
     settings: TrainSettings,
@@ -75,7 +75,9 @@ def train(
     callbacks: Sequence[TrainCallback] = (),
     device: torch.device | None = None,
 ) -> Path:
-    """Train on the encoded data set `data`; log, state and checkpoint go to the folder `out`.
+    """Train on `data`; log, state and checkpoint go to the folder `out`.
+
+    `data` is the folder of an encoded data set, or clips that are there already or still coming.
 
     With `lora` only that is trained, on top of `init_from`, and written instead of a checkpoint.
     `encoders` are those of the config, in its order; `notes` go into the checkpoint's metadata.
@@ -91,7 +93,7 @@ def train(
     state_path, checkpoint = out / "state.safetensors", out / _file_name(lora)
     if state_path.exists() and not resume:
         raise JoVAError(f"{out} already holds a run; continue it with --resume or name another.")
-    latents = LatentSet(read_encoded(data), config)
+    latents = data if isinstance(data, LatentSet) else LatentSet(read_encoded(data), config)
     notes = notes or {}
 
     model, before = start_model(config, settings, lora, init_from, build)

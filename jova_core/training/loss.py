@@ -58,10 +58,14 @@ def flow_losses(
     """Velocity errors in fp32.
 
     `made` = 1 where a latent is made and 0 where it is given, `[B, 1, T, 1, 1]` and `[B, 1, 1]`:
-    given latents cost nothing. Without video (a step of the voice alone) its losses are 0.
+    given latents cost nothing. A stream that is not there (steps of the voice alone and of single
+    pictures) has a loss of 0.
     """
-    audio = (predicted.audio.float() - target.audio.float()).square() * made[1]
-    audio = audio.mean(dim=(1, 2))
+    if predicted.audio is None:
+        audio = torch.zeros(len(mouth), device=mouth.device)
+    else:
+        audio = (predicted.audio.float() - target.audio.float()).square() * made[1]
+        audio = audio.mean(dim=(1, 2))
     if predicted.video is None:
         none = torch.zeros_like(audio)
         return LossTerms(video=none, audio=audio, video_plain=none, mouth=none)

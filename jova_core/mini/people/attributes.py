@@ -44,6 +44,7 @@ class Person:
     expression: str
     shirt: str
     background: str
+    light: int = 0  # seed of the light; 0 takes the person's own
 
     def __post_init__(self) -> None:
         """JoVAError for a value that is not in the vocabulary."""
