@@ -87,7 +87,9 @@ def train_video_codec(
     )
     if init_from is not None:
         codec.load_state_dict(load_file(init_from))
-    return _train(codec, video_loss, _video_batches(clips, batch, form.crop, count), run, compiled)
+    return _train(
+        codec, video_loss, _video_batches(clips, batch, form.crop, count), run, compiled=compiled
+    )
 
 
 def tune_video_decoder(
@@ -118,7 +120,9 @@ def tune_video_decoder(
     crop = next((f.crop for f in FORMS.values() if f.video.name == codecs.video.name), 48)
     sample = _video_batches(open_clips(dataset_root), batch, crop, 4 * (latents - 1) + 1)
     loss = partial(video_loss, latent_noise=latent_noise, flicker_weight=flicker_weight)
-    save_codecs(out, _train(codecs.video, loss, sample, run, compiled), codecs.audio, codecs.stats)
+    save_codecs(
+        out, _train(codecs.video, loss, sample, run, compiled=compiled), codecs.audio, codecs.stats
+    )
 
 
 def train_audio_codec(
@@ -152,7 +156,9 @@ def train_audio_codec(
 
     if init_from is not None:
         codec.load_state_dict(load_file(init_from))
-    return _train(codec, audio_loss, sample, run, compiled, Critic(seed) if critic else None)
+    return _train(
+        codec, audio_loss, sample, run, compiled=compiled, critic=Critic(seed) if critic else None
+    )
 
 
 def write_codecs(
@@ -196,6 +202,7 @@ def _train(
     loss_of: Callable[..., tuple[Tensor, Tensor]],
     sample: Callable[[np.random.Generator], tuple[Tensor, ...]],
     run: Run,
+    *,
     compiled: bool,
     critic: Critic | None = None,
 ) -> nn.Module:
