@@ -44,9 +44,9 @@ _MINI = JoVAConfig(
     audio=AudioSpec(codec="jova-mini-audio"),
     text=(TextEncoderSpec(name="jova-mini-sounds", width=320, max_tokens=40),),
 )
-# The second mini: people at 192 px and 25 fps, prompts as in the paper's second version. 4 frames are
-# 5 audio latents; a video latent of 24 x 24 cells is 64 tokens. Under 48 MB with its codecs: single
-# blocks, half as large as dual ones, give the most depth for that.
+# The second mini: people at 192 px and 25 fps, prompts as in the paper's second version. 4 frames
+# are 5 audio latents; a video latent of 24 x 24 cells is 64 tokens. Under 48 MB with its codecs:
+# single blocks, half as large as dual ones, give the most depth for that.
 _MINI2 = replace(
     _MINI,
     dim=256,

@@ -120,7 +120,7 @@ def test_a_source_that_makes_nothing_says_why():
     rules = StreamRules(workers=1, least=1)
     with (
         ClipStream(Noise(refuse=1), CONFIG, load_tiny_codecs, rules) as stream,
-        pytest.raises(JoVAError, match="all are|the third"),
+        pytest.raises(JoVAError, match=r"all are|the third"),
     ):
         stream.batch(0, SETTINGS, ENCODERS, torch.float32)
 

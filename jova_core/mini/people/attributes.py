@@ -94,7 +94,7 @@ def held_out_looks(seed: int) -> Looks:
 
 
 def draw_person(
-    seed: int | np.random.Generator, *, avoid: Looks = (), only: Looks = (), **given: str | int
+    seed: int | np.random.Generator, /, *, avoid: Looks = (), only: Looks = (), **given: str | int
 ) -> Person:
     """Draws an adult; every attribute independently (style and beard among those of the sex).
 

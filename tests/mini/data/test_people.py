@@ -1,6 +1,7 @@
-"""Clips of people: the same numbers give the same clip, drawn, placed and masked as the truth is."""
+"""Clips of people: the same numbers give the same clip, with the masks of a detector."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -132,7 +133,7 @@ def test_phrases_begin_anywhere_and_stay_inside():
         counts.add(script.frames)
         assert len(script.audio) == script.frames * SAMPLE_RATE // FPS
         assert script.phones[-1].end <= script.frames / FPS
-        assert all(a.end <= b.start + 1e-6 for a, b in zip(script.phones, script.phones[1:]))
+        assert all(a.end <= b.start + 1e-6 for a, b in pairwise(script.phones))
         assert script.transcript == "a a"
         loud = np.flatnonzero(script.audio)
         assert abs(loud[0] / SAMPLE_RATE - script.phones[0].start) < 0.01
