@@ -22,7 +22,7 @@ FORMS: dict[str, CodecForm] = {
         video=VideoCodecConfig(
             name="jova-mini2-video", hidden=112, fine_width=64, fine_blocks=2, decoder_blocks=5
         ),
-        audio=AudioCodecConfig(name="jova-mini2-audio", decoder_width=192, decoder_blocks=6),
+        audio=AudioCodecConfig(name="jova-mini2-audio", decoder_width=176, decoder_blocks=6),
         crop=64,
     ),
 }

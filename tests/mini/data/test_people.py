@@ -1,14 +1,30 @@
 """Clips of people: the same numbers give the same clip, with the masks of a detector."""
 
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 
+from jova_core.__main__ import main
+from jova_core.codecs import LatentStats
+from jova_core.commands.train import fresh_config
 from jova_core.errors import JoVAError
 from jova_core.latents import latent_shapes
+from jova_core.mini.codecs import (
+    AudioCodecConfig,
+    MiniAudioCodec,
+    MiniVideoCodec,
+    VideoCodecConfig,
+    load_codecs,
+    save_codecs,
+)
+from jova_core.mini.codecs.clips import open_clips
+from jova_core.mini.codecs.evaluate import evaluate_codecs
+from jova_core.mini.codecs.forms import FORMS
+from jova_core.mini.codecs.train import train_audio_codec, train_video_codec, write_codecs
 from jova_core.mini.data import people_clips, people_source
 from jova_core.mini.data.people_clips import (
     FPS,
@@ -20,9 +36,11 @@ from jova_core.mini.data.people_clips import (
     phrases_of,
     write_script,
 )
+from jova_core.mini.data.people_films import make_films
 from jova_core.mini.data.people_source import PeopleSource
 from jova_core.mini.data.people_words import people_vocabulary
 from jova_core.mini.people import held_out_looks
+from jova_core.mini.text.encoder import MiniTextEncoder
 from jova_core.mini.voices.cache import Utterance, write_plan, write_speech
 from jova_core.mini.voices.cast import find_voice
 from jova_core.mini.voices.speech import SAMPLE_RATE, Phone, Speech
@@ -30,6 +48,9 @@ from jova_core.mouth.landmarks import LipDetector
 from jova_core.mouth.masks import latent_mask
 from jova_core.presets import PRESETS
 from jova_core.timeline import Timeline
+from jova_core.training.settings import TrainSettings
+from jova_core.training.shards import read_encoded
+from jova_core.training.stream import ClipStream, StreamRules
 
 CONFIG = PRESETS["mini2"]
 
@@ -211,3 +232,78 @@ def test_the_casting_says_what_is_wrong():
     with pytest.raises(JoVAError, match="expected train"):
         Casting(split="test")
     assert replace(Casting(), seed=1).cast == people_clips.Casting().cast
+
+
+@pytest.fixture(scope="module")
+def codecs(tmp_path_factory):
+    """Both codecs of the preset mini2 by name, a few channels wide."""
+    torch.manual_seed(0)
+    video = VideoCodecConfig(
+        name=CONFIG.video.codec, width=16, hidden=8, encoder_blocks=1, decoder_blocks=1
+    )
+    audio = AudioCodecConfig(
+        name=CONFIG.audio.codec,
+        encoder_width=8,
+        encoder_blocks=1,
+        decoder_width=8,
+        decoder_blocks=1,
+        mel_bands=20,
+    )
+    stats = LatentStats(
+        video_mean=torch.zeros(16),
+        video_std=torch.ones(16),
+        audio_mean=torch.zeros(20),
+        audio_std=torch.ones(20),
+    )
+    path = tmp_path_factory.mktemp("codecs") / "codecs.safetensors"
+    save_codecs(path, MiniVideoCodec(video), MiniAudioCodec(audio), stats)
+    return path
+
+
+def test_the_command_encodes_people_and_goes_on_later(voices, codecs, tmp_path, capsys):
+    pytest.importorskip("numba")
+    command = ["data", "encode", str(voices), "--people", "--out", str(tmp_path / "out")]
+    command += ["--codecs", str(codecs), "--workers", "1", "--seed", "3", "--cast", "4"]
+    assert main([*command, "--clips", "1", "--stills", "1"]) == 0
+    first = read_encoded(tmp_path / "out").clips
+    assert main([*command, "--clips", "2", "--stills", "1"]) == 0
+    assert len(list((tmp_path / "out").glob("shard-*"))) == 2
+    clips = read_encoded(tmp_path / "out").clips
+    assert {clip.id for clip in first} < {clip.id for clip in clips}
+    assert sorted(clip.frames for clip in clips)[0] == 1
+    assert "3 clips encoded, 0 refused" in capsys.readouterr().out
+
+
+def test_people_come_as_a_stream(voices, codecs):
+    pytest.importorskip("numba")
+    config = fresh_config("mini2", codecs)
+    source = PeopleSource.of_spoken(voices, Casting(seed=3, cast=4))
+    encoders = (MiniTextEncoder.of(config, people_vocabulary()),)
+    rules = StreamRules(workers=1, least=4)
+    with ClipStream(source, config, partial(load_codecs, codecs), rules) as stream:
+        settings = TrainSettings(batch=2)
+        joint = stream.batch(0, settings, encoders, torch.float32)
+        still = stream.batch(0, replace(settings, stills=1.0), encoders, torch.float32)
+    assert joint.x.video.shape[2:] in {(t, 24, 24) for t in (7, 13, 19)}
+    assert joint.x.audio.shape[2] == 5 * (joint.x.video.shape[2] - 1) + 2
+    assert joint.mouth.any()
+    assert still.x.video.shape == (2, 16, 1, 24, 24)
+    assert still.x.audio is None
+
+
+def test_codecs_learn_from_films_of_people(voices, tmp_path):
+    pytest.importorskip("numba")
+    folder, form = tmp_path / "films", FORMS["mini2"]
+    for _ in range(2):  # the second time draws nothing
+        make_films(folder, voices, CONFIG, clips=2, held_out=1, seed=3, workers=1)
+    clips = open_clips(folder)
+    assert (len(clips.train), len(clips.heldout), len(clips.speech)) == (2, 1, 8)
+    parts = [tmp_path / "video.safetensors", tmp_path / "audio.safetensors"]
+    short = {"steps": 2, "batch": 2, "compiled": False, "form": form}
+    train_video_codec(folder, parts[0], **short)
+    train_audio_codec(folder, parts[1], critic=True, **short)
+    write_codecs(folder, *parts, tmp_path / "codecs.safetensors", form=form)
+    assert load_codecs(tmp_path / "codecs.safetensors").video.name == CONFIG.video.codec
+    figures = evaluate_codecs(folder, tmp_path / "codecs.safetensors")
+    assert figures["psnr"] > 20
+    assert 0.5 < figures["seams"] < 2
