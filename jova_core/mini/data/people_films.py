@@ -54,28 +54,17 @@ def make_films(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise write_problem(folder, error.errno, error.strerror or str(error)) from error
-    jobs, names = [], {}
+    jobs: list[_Job] = []
     for split, count in (("train", clips), ("heldout", held_out)):
-        casting = Casting(seed=seed, cast=10_000, split=split)
-        # Two films of a look are enough here: a codec learns from what differs.
-        numbers = (n for n in range(count * PER_LOOK["clip"]) if n % PER_LOOK["clip"] < 2)
-        source = PeopleSource.of_spoken(voices, casting)
-        entries = [
-            entry
-            for _, entry in zip(
-                range(count), (ClipNumber("clip", n) for n in numbers), strict=False
-            )
-        ]
-        names[split] = [f"{split}-{entry.number:06d}.safetensors" for entry in entries]
-        jobs += [
-            (source, entry, config, folder / name)
-            for entry, name in zip(entries, names[split], strict=True)
-            if not (folder / name).exists()
-        ]
-    total = clips + held_out
-    for done, _ in enumerate(_draw(jobs, workers), total - len(jobs) + 1):
-        progress(done, total)
-    kept = {split: [n for n in own if (folder / n).exists()] for split, own in names.items()}
+        source = PeopleSource.of_spoken(voices, Casting(seed=seed, cast=10_000, split=split))
+        for entry in _entries(count):
+            path = folder / f"{split}-{entry.number:06d}.safetensors"
+            jobs.append((source, entry, config, path))
+    missing = [job for job in jobs if not job[-1].exists()]
+    for done, _ in enumerate(_draw(missing, workers), len(jobs) - len(missing) + 1):
+        progress(done, len(jobs))
+    there = [path.name for *_, path in jobs if path.exists()]
+    kept = {s: [n for n in there if n.startswith(s)] for s in ("train", "heldout")}
     spoken = [
         key
         for key, utterance in read_plan(voices).items()
@@ -84,6 +73,11 @@ def make_films(
     about = {"format": FORMAT, "voices": str(voices.resolve()), "speech": spoken, **kept}
     with atomic_write(folder / INDEX) as temporary:
         temporary.write_text(json.dumps(about), encoding="utf-8")
+
+
+def _entries(count: int) -> list[ClipNumber]:
+    """Two films of a look are enough: a codec learns from what differs."""
+    return [ClipNumber("clip", PER_LOOK["clip"] * (n // 2) + n % 2) for n in range(count)]
 
 
 def read_films(folder: Path) -> Films:

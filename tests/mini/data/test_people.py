@@ -266,12 +266,16 @@ def test_the_command_encodes_people_and_goes_on_later(voices, codecs, tmp_path, 
     command += ["--codecs", str(codecs), "--workers", "1", "--seed", "3", "--cast", "4"]
     assert main([*command, "--clips", "1", "--stills", "1"]) == 0
     first = read_encoded(tmp_path / "out").clips
-    assert main([*command, "--clips", "2", "--stills", "1"]) == 0
+    assert main([*command, "--clips", "3", "--stills", "1"]) == 0
     assert len(list((tmp_path / "out").glob("shard-*"))) == 2
     clips = read_encoded(tmp_path / "out").clips
     assert {clip.id for clip in first} < {clip.id for clip in clips}
     assert sorted(clip.frames for clip in clips)[0] == 1
-    assert "3 clips encoded, 0 refused" in capsys.readouterr().out
+    listed = PeopleSource(voices=voices, clips=3, stills=1, casting=Casting(seed=3, cast=4))
+    assert len(clips) == len(listed.entries()) < 4
+    told = capsys.readouterr()
+    assert f"{len(clips)} clips encoded, 0 refused" in told.out
+    assert "1 clips wait" in told.err
 
 
 def test_people_come_as_a_stream(voices, codecs):
