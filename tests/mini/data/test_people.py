@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
-from itertools import pairwise
+from itertools import count, pairwise
 
 import numpy as np
 import pytest
@@ -278,12 +278,21 @@ def test_the_command_encodes_people_and_goes_on_later(voices, codecs, tmp_path, 
     assert "1 clips wait" in told.err
 
 
+class FewOfEachLook(PeopleSource):
+    """A film and a single picture at a time, so that the first batch comes soon."""
+
+    def groups(self, first):
+        for number in count(first):
+            yield [ClipNumber("clip", number), ClipNumber("still", number)]
+
+
 def test_people_come_as_a_stream(voices, codecs):
     pytest.importorskip("numba")
     config = fresh_config("mini2", codecs)
-    source = PeopleSource.of_spoken(voices, Casting(seed=3, cast=4))
+    spoken = PeopleSource.of_spoken(voices, Casting(seed=3, cast=4))
+    source = FewOfEachLook(voices=voices, casting=spoken.casting, keys=spoken.keys)
     encoders = (MiniTextEncoder.of(config, people_vocabulary()),)
-    rules = StreamRules(workers=1, least=4)
+    rules = StreamRules(workers=1, least=2)
     with ClipStream(source, config, partial(load_codecs, codecs), rules) as stream:
         settings = TrainSettings(batch=2)
         joint = stream.batch(0, settings, encoders, torch.float32)
