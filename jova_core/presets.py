@@ -1,8 +1,9 @@
 """Named configs: the two sizes of the paper, the bundled mini, and the one for ablations."""
 
 from dataclasses import replace
+from fractions import Fraction
 
-from .config import AudioSpec, JoVAConfig, TextEncoderSpec, VideoSpec
+from .config import AudioSpec, JoVAConfig, PromptForm, TextEncoderSpec, VideoSpec
 from .errors import JoVAError
 
 # Wan2.1's latent statistics are public constants of that codec; core's VAE gives raw means.
@@ -44,10 +45,31 @@ _MINI = JoVAConfig(
     audio=AudioSpec(codec="jova-mini-audio"),
     text=(TextEncoderSpec(name="jova-mini-sounds", width=320, max_tokens=40),),
 )
+# The second mini: people at 192 px and 25 fps, prompts as in the paper's second version. 4 frames
+# are 5 audio latents; a video latent of 24 x 24 cells is 64 tokens. Under 48 MB with its codecs:
+# single blocks, half as large as dual ones, give the most depth for that.
+_MINI2 = replace(
+    _MINI,
+    dim=256,
+    heads=4,
+    dual_blocks=1,
+    single_blocks=5,
+    mlp_ratio=3,
+    text_refiner_blocks=1,
+    head_silu="once",
+    prompt=PromptForm(
+        order=("transcript", "audio_caption", "video_caption"), transcript_if_empty=False
+    ),
+    video=VideoSpec(fps=Fraction(25), width=192, height=192, codec="jova-mini2-video"),
+    audio=AudioSpec(codec="jova-mini2-audio"),
+    # The longest captions take 25 tokens, which leaves 55 sounds: a sentence of some twelve words.
+    text=(TextEncoderSpec(name="jova-mini-sounds", width=320, max_tokens=80),),
+)
 _MINI_ABLATION = replace(_MINI, dim=96, heads=3, rope_axes=(16, 8, 8))
 
 PRESETS: dict[str, JoVAConfig] = {
     "mini": _MINI,
+    "mini2": _MINI2,
     "mini_ablation": _MINI_ABLATION,
     "jova_3b2": _JOVA_3B2,
     "jova_24b": _JOVA_24B,

@@ -1,26 +1,36 @@
 """`jova train-codecs`: train the mini's video and audio codec and join them into one file."""
 
+import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from ..errors import JoVAError
 from ..files import check_target
+from ..mini.codecs.forms import FORMS
 from ..mini.codecs.train import (
     train_audio_codec,
     train_video_codec,
     tune_video_decoder,
     write_codecs,
 )
-from .console import note, result
+from ..mini.data.people_films import make_films
+from ..presets import PRESETS
+from .console import Bar, note, result
 from .threads import add_threads, use_threads
 
 
 def add_options(parser: ArgumentParser) -> None:
     """The options of `jova train-codecs`."""
-    parser.add_argument("data", type=Path, help="folder written by `jova data make-mini`")
+    words = "folder written by `jova data make-mini`; with --people that of make-voices"
+    parser.add_argument("data", type=Path, help=words)
     parser.add_argument("out", type=Path, help="file to write; its parts and logs go beside it")
     parser.add_argument("--video-minutes", type=float, default=60)
     parser.add_argument("--audio-minutes", type=float, default=20)
+    words = "render videos of people beside OUT (5 MB each); codecs of the preset mini2"
+    parser.add_argument("--people", action="store_true", help=words)
+    parser.add_argument("--films", type=int, default=240, help="for --people (default 240)")
+    parser.add_argument("--held-out-films", type=int, default=48, help="for --people (default 48)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="that draw films")
     parser.add_argument(
         "--decoder-of",
         type=Path,
@@ -57,9 +67,12 @@ def run(options: Namespace) -> None:
     if not 0 <= options.latent_noise < 1:
         raise JoVAError(f"--latent-noise is {options.latent_noise:g}; give 0 to below 1.")
     check_target(options.out)
+    data, form = options.data, FORMS["mini"]
+    if options.people:
+        data, form = _draw_films(options), FORMS["mini2"]
     if options.decoder_of is not None:
         tune_video_decoder(
-            options.data,
+            data,
             options.decoder_of,
             options.out,
             minutes=options.video_minutes,
@@ -71,8 +84,32 @@ def run(options: Namespace) -> None:
         return
     parts = [options.out.with_suffix(f".{name}.safetensors") for name in ("video", "audio")]
     note("Training the video codec.")
-    train_video_codec(options.data, parts[0], minutes=options.video_minutes, seed=options.seed)
+    train_video_codec(data, parts[0], minutes=options.video_minutes, seed=options.seed, form=form)
     note("Training the audio codec.")
-    train_audio_codec(options.data, parts[1], minutes=options.audio_minutes, seed=options.seed)
-    write_codecs(options.data, *parts, options.out)
+    train_audio_codec(
+        data,
+        parts[1],
+        minutes=options.audio_minutes,
+        seed=options.seed,
+        form=form,
+        critic=options.people,
+    )
+    write_codecs(data, *parts, options.out, form=form)
     result(str(options.out))
+
+
+def _draw_films(options: Namespace) -> Path:
+    """The folder of films beside the target, filled."""
+    folder = options.out.with_suffix(".films")
+    with Bar("draw", "film") as progress:
+        make_films(
+            folder,
+            options.data,
+            PRESETS["mini2"],
+            clips=options.films,
+            held_out=options.held_out_films,
+            seed=options.seed,
+            workers=options.workers,
+            progress=progress,
+        )
+    return folder

@@ -18,6 +18,8 @@ from ..training.encode import MouthRules, encode_clips
 from ..training.files_source import EncodeRules, FileSource
 from ..training.manifest import read_manifest
 from .console import Bar, note, result
+from .people import PRESET, add_people_options, people_source
+from .train import fresh_config
 
 _RULES = {
     "min_seconds": (EncodeRules.min_seconds, "minimum length in s; shorter clips are refused"),
@@ -46,7 +48,10 @@ def add_options(parser: ArgumentParser) -> None:
     voices.add_argument("--seed", type=int, default=0)
     voices.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     encode = actions.add_parser("encode", help="clips → latents and mouth masks (by MediaPipe)")
-    words = "folder written by make-mini, JSONL of clips, or folder of videos with .txt prompts"
+    words = (
+        "folder written by make-mini, JSONL of clips, or folder of videos with .txt prompts; with "
+        "--people the folder of make-voices"
+    )
     encode.add_argument("folder", type=Path, help=words)
     encode.add_argument(
         "--out", type=Path, help="default: FOLDER_encoded; after make-mini FOLDER itself"
@@ -54,6 +59,7 @@ def add_options(parser: ArgumentParser) -> None:
     encode.add_argument("--checkpoint", type=Path, default=MINI, help="its rates and size are used")
     encode.add_argument("--codecs", type=Path, default=MINI_CODECS)
     encode.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    add_people_options(encode)
     for name, (default, words) in _RULES.items():
         text = f"{words} (default {default:g})"
         encode.add_argument(f"--{name.replace('_', '-')}", type=float, default=default, help=text)
@@ -100,8 +106,14 @@ def _make_voices(options: Namespace) -> None:
 
 def _encode(options: Namespace) -> None:
     """Encode rendered clips or a user's, and print the reason for each refusal."""
-    rendered = (options.folder / "dataset.json").is_file()
-    if rendered:
+    config = None
+    if options.people:
+        source = people_source(options)
+        out = options.folder.with_name(f"{options.folder.name}_encoded")
+        config = fresh_config(PRESET, options.codecs)
+        if source.waiting():
+            note(f"{source.waiting()} clips wait for their phrases; encode again when spoken.")
+    elif (options.folder / "dataset.json").is_file():
         source, out = RenderedSource(load_dataset(options.folder)), options.folder
     else:
         rules = EncodeRules(min_seconds=options.min_seconds, max_seconds=options.max_seconds)
@@ -112,7 +124,7 @@ def _encode(options: Namespace) -> None:
         outcomes = encode_clips(
             source,
             out,
-            load_jova(options.checkpoint).config,
+            config or load_jova(options.checkpoint).config,
             partial(load_codecs, options.codecs),
             mouths=MouthRules(min_share=options.min_face_share),
             workers=options.workers,

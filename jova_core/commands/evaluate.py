@@ -15,7 +15,7 @@ from ..files import atomic_write, check_target
 from ..flow.schedule import simple_sigmas
 from ..given import Given
 from ..mini import MINI_CODECS, load_pipeline
-from ..mini.codecs.train import evaluate_codecs
+from ..mini.codecs.evaluate import evaluate_codecs
 from ..mini.data.dataset import Dataset, load_dataset
 from ..mini.evaluation.cases import clip_cases, read_cases
 from ..mini.evaluation.evaluate import evaluate, words_figures

@@ -1,6 +1,7 @@
 """`jova train`: train a JoVA, or a LoRA for one, on an encoded data set."""
 
 from argparse import ArgumentParser, Namespace
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import get_type_hints
@@ -12,6 +13,7 @@ from ..config import JoVAConfig
 from ..errors import JoVAError
 from ..mini import MINI, MINI_CODECS
 from ..mini.codecs.checkpoint import load_codecs
+from ..mini.data.people_words import people_vocabulary
 from ..mini.data.vocabulary import published_vocabulary
 from ..mini.evaluation.cases import read_cases
 from ..mini.evaluation.judges import FILE_NAME, load_judges
@@ -21,10 +23,12 @@ from ..model.checkpoint import load_jova
 from ..model.lora import LAYERS, BranchLoRA, LoRAConfig
 from ..mouth.landmarks import find_landmarker
 from ..presets import PRESETS, preset_config
+from ..training.data import LatentSet
 from ..training.loop import TrainCallback, deadline, train
 from ..training.settings import Tasks, TrainSettings
 from ..vocabulary import Vocabulary
 from .console import note, result
+from .people import add_stream_options, open_stream
 from .threads import add_threads, use_threads
 
 # Settings with an option of the same name.
@@ -44,6 +48,7 @@ _OPTIONS = {
     "video_weight": "weight of the video loss",
     "audio_weight": "weight of the audio loss",
     "audio_alone": "share of audio-only steps, which train the voice four times as fast",
+    "stills": "share of steps on single pictures, which train looks seven times as fast",
     "phonemes_only": "share of spoken words encoded by their phonemes alone",
     "dtype": "bf16 or fp32; on CPUs without fast bf16 products fp32 is faster",
     "checkpoint_every": "steps between checkpoints",
@@ -89,6 +94,7 @@ def add_options(parser: ArgumentParser) -> None:
     for name, words in _TASKS.items():
         text = f"share of the samples {words} (default {getattr(Tasks(), name)})"
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, help=text)
+    add_stream_options(parser)
     _add_lora_options(parser)
 
 
@@ -122,7 +128,7 @@ def run(options: Namespace) -> None:
     )
     lora = _lora(options) if options.lora else None
     init_from = options.init_from or (MINI if options.lora else None)
-    vocabulary = published_vocabulary()
+    vocabulary = None
     if init_from is not None:
         if options.preset is not None or options.codecs is not None:
             note("--init-from has its own config and statistics: --preset and --codecs do nothing.")
@@ -132,20 +138,39 @@ def run(options: Namespace) -> None:
             vocabulary = Vocabulary.from_dict(start.notes["vocabulary"])
     else:
         config = fresh_config(options.preset or "mini", options.codecs)
+    vocabulary = vocabulary or _vocabulary_of(config)
     encoders = (MiniTextEncoder.of(config, vocabulary),)
-    checkpoint = train(
-        options.data,
-        options.out,
-        config,
-        settings,
-        encoders,
-        notes={"vocabulary": vocabulary.to_dict()},
-        lora=lora,
-        init_from=init_from,
-        resume=options.resume,
-        callbacks=_callbacks(options, settings, encoders),
-    )
+    with _data(options, config, settings) as data:
+        checkpoint = train(
+            data,
+            options.out,
+            config,
+            settings,
+            encoders,
+            notes={"vocabulary": vocabulary.to_dict()},
+            lora=lora,
+            init_from=init_from,
+            resume=options.resume,
+            callbacks=_callbacks(options, settings, encoders),
+        )
     result(str(checkpoint))
+
+
+def _vocabulary_of(config: JoVAConfig) -> Vocabulary:
+    """The words of the clips that a config's codecs were made for."""
+    people = config.video.codec == PRESETS["mini2"].video.codec
+    return people_vocabulary() if people else published_vocabulary()
+
+
+def _data(
+    options: Namespace, config: JoVAConfig, settings: TrainSettings
+) -> AbstractContextManager[Path | LatentSet]:
+    """The folder to train on, or the stream in its place."""
+    if options.stream is None:
+        return nullcontext(options.data)
+    if options.codecs is None:
+        raise JoVAError("--stream encodes clips while training; give the --codecs to do it with.")
+    return open_stream(options, config, options.codecs, settings.seed)
 
 
 def _callbacks(

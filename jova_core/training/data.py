@@ -4,8 +4,9 @@ Legend: B batch, C channels, T latent frames, h w latent rows and columns, L aud
 """
 
 import hashlib
-from collections import defaultdict
-from dataclasses import dataclass, fields, is_dataclass, replace
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 import torch
@@ -24,19 +25,20 @@ from .shards import Encoded, TrainingClip
 
 @dataclass(frozen=True, kw_only=True)
 class Bucket:
-    """All training clips of one length: normalised latents in bf16 and mouth masks."""
+    """Training clips of one length, each with normalised latents in bf16 and its mouth mask."""
 
-    clips: tuple[TrainingClip, ...]
-    video: Tensor  # [n, C, T, h, w]
-    audio: Tensor  # [n, C_a, L]
-    mouth: Tensor  # uint8 [n, T, h, w]
+    clips: list[TrainingClip] = field(default_factory=list)
+    video: list[Tensor] = field(default_factory=list)  # [C, T, h, w]
+    audio: list[Tensor] = field(default_factory=list)  # [C_a, L]
+    mouth: list[Tensor] = field(default_factory=list)  # uint8 [T, h, w]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """One training batch: all input of the network and the loss, in the compute dtype.
 
-    Without video in a step of audio alone; sigma_video is then 0.
+    Without video in a step of audio alone, without audio in one of single pictures; the sigma of
+    that stream is then 0.
     """
 
     x: AVLatents
@@ -64,13 +66,27 @@ class LatentSet:
                 "The clips were encoded with other codecs than this checkpoint's; run "
                 "`jova data encode` again with the codecs of this checkpoint."
             )
-        groups = defaultdict(list)
+        self.buckets: list[Bucket] = []
         for info in encoded.clips:
-            groups[info.frames].append(info)
-        self.buckets = [
-            _load_bucket(tuple(groups[frames]), encoded, config) for frames in sorted(groups)
-        ]
+            video, audio = (encoded.latents[f"{info.id}.{s}"] for s in ("video", "audio"))
+            raw = AVLatents(video=video, audio=audio)
+            self.add(info, raw, encoded.masks[info.id], config)
         self.digest = _digest(encoded.clips, self.buckets)
+
+    def add(self, info: TrainingClip, raw: AVLatents, mouth: Tensor, config: JoVAConfig) -> None:
+        """Take one more clip, raw latents `[C, T, h, w]` and `[C_a, L]` and mask `[T, h, w]`."""
+        scaled = normalise(config, raw.map(lambda x: x[None].float())).map(
+            lambda x: x[0].bfloat16()
+        )
+        lengths = [bucket.clips[0].frames for bucket in self.buckets]
+        place = bisect_left(lengths, info.frames)
+        if place == len(lengths) or lengths[place] != info.frames:
+            self.buckets.insert(place, Bucket())
+        bucket = self.buckets[place]
+        bucket.clips.append(info)
+        bucket.video.append(scaled.video)
+        bucket.audio.append(scaled.audio)
+        bucket.mouth.append(mouth)
 
     def batch(
         self,
@@ -83,40 +99,70 @@ class LatentSet:
     ) -> Batch:
         """The batch whose first sample has the global number `first`, or a share of its samples.
 
-        Its clips are of one length, chosen by the number and the training speed of such clips.
+        Its clips are of one length, chosen by the number and the training speed of such clips; a
+        step of single pictures takes the first ones of clips of any length.
         """
         generator = torch.Generator("cpu").manual_seed(stream_seed(settings.seed, first, "order"))
-        sizes = torch.tensor([len(b.clips) / b.video.shape[2] for b in self.buckets])
-        bucket = self.buckets[int(torch.multinomial(sizes, 1, generator=generator))]
+        moving = [bucket for bucket in self.buckets if bucket.video[0].shape[1] > 1]
+        if not moving and settings.stills < 1:
+            raise JoVAError(
+                "The data are single pictures only; encode clips too, or train with --stills 1."
+            )
+        sizes = torch.tensor([len(b.clips) / b.video[0].shape[1] for b in moving] or [1.0])
+        chosen = int(torch.multinomial(sizes, 1, generator=generator))
+        bucket = moving[chosen] if moving else self.buckets[0]
         rows = torch.randint(len(bucket.clips), (settings.batch,), generator=generator)[share]
-        alone = bool(torch.rand(1, generator=generator) < settings.audio_alone)
+        kind = float(torch.rand(1, generator=generator))
+        alone = kind < settings.audio_alone
+        still = not alone and kind < settings.audio_alone + settings.stills
+        if still:
+            bucket = self._pictures(settings.batch, generator)
+            rows = torch.arange(settings.batch)[share]
         draws = [
-            draw(settings, first + i, bucket.video.shape[1:], bucket.audio.shape[1:])
+            draw(settings, first + i, bucket.video[0].shape, bucket.audio[0].shape)
             for i in range(settings.batch)[share]
         ]
         if alone:  # then the voice is never given, or nothing would be learnt
             draws = [replace(d, sigma_audio=max(d.sigma_audio, d.sigma_video)) for d in draws]
+        if still:
+            draws = [_of_picture(d) for d in draws]
         prompts = [_prompt(bucket.clips[row], d) for row, d in zip(rows, draws, strict=True)]
         phonemes_only = [d.phonemes_only for d in draws]
         text = tuple(encoder.encode(prompts, phonemes_only=phonemes_only) for encoder in encoders)
         batch = _assemble(bucket, rows, draws, text, dtype)
+        if still:
+            return _without_audio(batch)
         return _audio_alone(batch) if alone else batch
 
+    def _pictures(self, count: int, generator: torch.Generator) -> Bucket:
+        """The first pictures of `count` clips of any length; all get the shortest audio."""
+        ends = torch.tensor([len(bucket.clips) for bucket in self.buckets]).cumsum(0)
+        picked = Bucket()
+        for number in torch.randint(int(ends[-1]), (count,), generator=generator):
+            which = int(torch.searchsorted(ends, number, right=True))
+            bucket = self.buckets[which]
+            row = int(number - ends[which])
+            picked.clips.append(bucket.clips[row])
+            picked.video.append(bucket.video[row][:, :1])
+            picked.audio.append(self.buckets[0].audio[0])  # of no use, but of one length
+            picked.mouth.append(bucket.mouth[row][:1])
+        return picked
 
-def _digest(clips: tuple[TrainingClip, ...], buckets: list[Bucket]) -> str:
-    """A fingerprint of a run's data: every caption, and sums of the latents."""
-    sums = [float(bucket.video.double().sum() + bucket.audio.double().sum()) for bucket in buckets]
+
+def _digest(clips: tuple[TrainingClip, ...], buckets: Sequence[Bucket]) -> str:
+    """What a run was trained on, for its fingerprint: every caption, and sums of the latents."""
+    sums = [
+        float(torch.stack(b.video).double().sum() + torch.stack(b.audio).double().sum())
+        for b in buckets
+    ]
     return hashlib.sha256(repr((clips, sums)).encode()).hexdigest()[:12]
 
 
-def _load_bucket(clips: tuple[TrainingClip, ...], encoded: Encoded, config: JoVAConfig) -> Bucket:
-    raw = AVLatents(
-        video=torch.stack([encoded.latents[f"{info.id}.video"] for info in clips]).float(),
-        audio=torch.stack([encoded.latents[f"{info.id}.audio"] for info in clips]).float(),
-    )
-    latents = normalise(config, raw).map(lambda x: x.bfloat16())
-    masks = torch.stack([encoded.masks[info.id] for info in clips])
-    return Bucket(clips=clips, video=latents.video, audio=latents.audio, mouth=masks)
+def _of_picture(sample: Draw) -> Draw:
+    """The draw of a single picture: it is made, from the words that say what is seen."""
+    kept = tuple(part for part in sample.keep if part == "video_caption")
+    sigma = max(sample.sigma_video, sample.sigma_audio)
+    return replace(sample, sigma_video=sigma, sigma_audio=0.0, image=False, keep=kept)
 
 
 def _prompt(clip: TrainingClip, sample: Draw) -> Prompt:
@@ -136,10 +182,18 @@ def _audio_alone(batch: Batch) -> Batch:
     )
 
 
+def _without_audio(batch: Batch) -> Batch:
+    """The batch without its sound: the sequence is pictures and text only."""
+    return replace(batch, x=replace(batch.x, audio=None), target=replace(batch.target, audio=None))
+
+
 def _assemble(
     bucket: Bucket, rows: Tensor, draws: list[Draw], text: tuple[Tensor, ...], dtype: torch.dtype
 ) -> Batch:
-    video, audio = bucket.video[rows].float(), bucket.audio[rows].float()
+    video, audio, mouth = (
+        torch.stack([stored[row] for row in rows]).float()
+        for stored in (bucket.video, bucket.audio, bucket.mouth)
+    )
     b, _, frames = video.shape[:3]
     sigma_video = torch.tensor([d.sigma_video for d in draws])
     sigma_audio = torch.tensor([d.sigma_audio for d in draws])
@@ -172,7 +226,7 @@ def _assemble(
         t_audio=1000 * sigma_audio,
         made_video=(sigma > 0).float(),
         made_audio=(sigma_audio > 0).float()[:, None, None],
-        mouth=bucket.mouth[rows].float().unsqueeze(1),
+        mouth=mouth.unsqueeze(1),
         sigma_video=sigma_video,
         sigma_audio=sigma_audio,
     )

@@ -63,7 +63,7 @@ def deadline(seconds: float) -> TrainCallback:
 
 @fast_fp32()
 def train(
-    data: Path,
+    data: Path | LatentSet,
     out: Path,
     config: JoVAConfig,
     settings: TrainSettings,
@@ -77,9 +77,10 @@ def train(
     callbacks: Sequence[TrainCallback] = (),
     device: torch.device | None = None,
 ) -> Path:
-    """Train on the encoded data set `data`; log, state and checkpoint go to the folder `out`.
+    """Train on `data`; log, state and checkpoint go to the folder `out`.
 
-    With `lora` a LoRA is trained on top of `init_from` and written instead of a checkpoint.
+    `data` is the folder of an encoded data set, or clips that are there or still coming. With
+    `lora` a LoRA is trained on top of `init_from` and written instead of a checkpoint.
     `encoders` are those of the config, in its order; `notes` go into the checkpoint's metadata.
     `resume` continues `out/state.safetensors` bit for bit; `init_from` starts from the weights of a
     checkpoint with a fresh optimiser. When one of `callbacks` returns True, the run saves its
@@ -92,9 +93,8 @@ def train(
     distributed = Distributed.join(device)
     state_path, checkpoint = out / "state.safetensors", out / _file_name(lora)
     _check_place(state_path, resume)
-    latents = LatentSet(read_encoded(data), config)
+    latents = data if isinstance(data, LatentSet) else LatentSet(read_encoded(data), config)
     notes = notes or {}
-
     model, before = start_model(config, settings, lora, init_from, build)
     weights = Weights(model, settings, distributed)
     run = block_runner(settings)
@@ -152,8 +152,8 @@ def train(
             if step % settings.log_every == 0 or step == 1:
                 line = {"step": step, "samples": before + step * settings.batch}
                 line |= describe(batch, terms, norm, settings, distributed)
-                line |= {"learning_rate": settings.rate(step - 1)}
-                line |= {"seconds": time.monotonic() - started}
+                passed = time.monotonic() - started
+                line |= {"learning_rate": settings.rate(step - 1), "seconds": passed}
                 write_line(log, line, distributed)
                 bar.set_postfix(loss=line["loss"], refresh=False)
             progress = TrainProgress(

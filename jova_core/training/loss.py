@@ -58,10 +58,13 @@ def flow_losses(
     """Velocity errors in fp32.
 
     `masks`, `[B, 1, T, 1, 1]` and `[B, 1, 1]`, are 0 for given latents, which cost nothing, else 1.
-    Without video (a step of audio alone) its losses are 0.
+    A missing stream (in steps of audio alone, or of single pictures) has a loss of 0.
     """
-    audio = (predicted.audio.float() - target.audio.float()).square() * masks[1]
-    audio = audio.mean(dim=(1, 2))
+    if predicted.audio is None:
+        audio = torch.zeros(len(mouth), device=mouth.device)
+    else:
+        audio = (predicted.audio.float() - target.audio.float()).square() * masks[1]
+        audio = audio.mean(dim=(1, 2))
     if predicted.video is None:
         none = torch.zeros_like(audio)
         return LossTerms(video=none, audio=audio, video_plain=none, mouth=none)

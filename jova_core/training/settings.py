@@ -56,6 +56,7 @@ class TrainSettings:
     video_weight: float = 1.0
     audio_weight: float = 1.0
     audio_alone: float = 0.0  # of the steps: audio and text only, without pictures
+    stills: float = 0.0  # of the steps: single pictures without audio, which teach looks
     tasks: Tasks = Tasks()
     drop_prompt: float = 0.1  # the empty prompt, for guidance
     drop_part: float = 0.05  # each part of the prompt alone
@@ -74,9 +75,15 @@ class TrainSettings:
             for name in names:
                 if not least <= getattr(self, name) < math.inf:
                     raise JoVAError(f"{name} is {getattr(self, name)}; give {least} or more.")
-        for name in ("cooldown", "ema", "drop_prompt", "drop_part", "phonemes_only", "audio_alone"):
+        shares = ("cooldown", "ema", "drop_prompt", "drop_part", "phonemes_only", "audio_alone")
+        for name in (*shares, "stills"):
             if not 0 <= getattr(self, name) <= 1:
                 raise JoVAError(f"{name} is {getattr(self, name)}; give a share from 0 to 1.")
+        if self.audio_alone + self.stills > 1:
+            raise JoVAError(
+                f"audio_alone is {self.audio_alone} and stills {self.stills}; give shares that are "
+                "at most 1 together."
+            )
         if not 0 < self.learning_rate < 1:
             raise JoVAError(f"learning_rate is {self.learning_rate}; give a value between 0 and 1.")
         if not 0 < self.shift < math.inf:

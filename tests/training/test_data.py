@@ -131,9 +131,9 @@ def test_x_and_target_lie_on_the_path(latents, encoders):
     torch.testing.assert_close((1 - sigma) * clean + sigma * noise, batch.x.audio)
     known = torch.cat(
         [
-            bucket.audio.float()
+            torch.stack(bucket.audio).float()
             for bucket in latents.buckets
-            if bucket.audio.shape[-1] == clean.shape[-1]
+            if bucket.audio[0].shape[-1] == clean.shape[-1]
         ]
     )
     nearest = (known[None] - clean[:, None]).abs().amax(dim=(2, 3)).amin(dim=1)

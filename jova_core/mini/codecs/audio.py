@@ -23,6 +23,7 @@ LEVEL_OFFSET = -3.0
 class AudioCodecConfig:
     """Sizes of the mini audio codec; rate and channels as MMAudio 16 kHz, the widths are ours."""
 
+    name: str = "jova-mini-audio"  # what a checkpoint's config calls it
     latent_channels: int = 20
     sample_rate: int = 16000
     hop: int = 256
@@ -59,11 +60,10 @@ class ConvNeXtBlock(nn.Module):
 class MiniAudioCodec(nn.Module):
     """Mono 16 kHz audio `[B, N]` in [-1, 1] to and from latents `[B, 20, ceil(N / 512)]`."""
 
-    name = "jova-mini-audio"
-
     def __init__(self, config: AudioCodecConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or AudioCodecConfig()
+        self.name = config.name
         narrow, wide = config.encoder_width, config.decoder_width
         bins = config.n_fft // 2 + 1
         # 2-D layers of height 1: oneDNN's channels-last 2-D convolutions are fast on a CPU.
@@ -92,7 +92,7 @@ class MiniAudioCodec(nn.Module):
         overlap = self.config.n_fft // self.config.hop
         return 1 + -(-(frames + overlap) // 2) + 1
 
-    def arguments(self) -> dict[str, int]:
+    def arguments(self) -> dict[str, int | str]:
         """Return the configuration as plain JSON values."""
         return asdict(self.config)
 

@@ -27,8 +27,8 @@ def video_loss(
     *,
     latent_noise: float = LATENT_NOISE,
     flicker_weight: float = 0.0,
-) -> Tensor:
-    """Return `[total, mean squared error, latent moments]` for a batch of crops.
+) -> tuple[Tensor, Tensor]:
+    """`[total, mean squared error, latent moments]` for a batch of crops, and what was decoded.
 
     video `[B, 3, F, H, W]` in [-1, 1], weight `[B, 1, F, H, W]`, noise like the latent.
     `latent_noise` is its deviation, `flicker_weight` weighs changes of the error from frame to
@@ -36,16 +36,18 @@ def video_loss(
     """
     latent = codec.encode(video)
     moments = _moments(latent.transpose(1, 2).flatten(0, 1).flatten(2))
-    error = codec.decode(latent + latent_noise * noise) - video
+    decoded = codec.decode(latent + latent_noise * noise)
+    error = decoded - video
     smooth = (error.square() + PIXEL_KNEE**2).sqrt() - PIXEL_KNEE
     pixel = (smooth * weight).mean() / weight.mean()
     if flicker_weight:
         pixel = pixel + flicker_weight * error.diff(dim=2).abs().mean()
-    return torch.stack([pixel + MOMENT_WEIGHT * moments, error.square().mean(), moments])
+    values = torch.stack([pixel + MOMENT_WEIGHT * moments, error.square().mean(), moments])
+    return values, decoded
 
 
-def audio_loss(codec: MiniAudioCodec, noise: Tensor, wave: Tensor) -> Tensor:
-    """Return `[total, log-mel distance, latent moments]` for a batch of crops `[B, N]`."""
+def audio_loss(codec: MiniAudioCodec, noise: Tensor, wave: Tensor) -> tuple[Tensor, Tensor]:
+    """`[total, log-mel distance, latent moments]` for crops `[B, N]`, and what was decoded."""
     latent = codec.encode(wave)
     moments = _moments(latent)
     decoded = codec.decode(latent + LATENT_NOISE * noise)
@@ -60,7 +62,7 @@ def audio_loss(codec: MiniAudioCodec, noise: Tensor, wave: Tensor) -> Tensor:
         if n_fft == codec.config.n_fft:
             bands, rate = codec.config.mel_bands, codec.config.sample_rate
             mel = (log_mel(output, rate, bands) - log_mel(target, rate, bands)).abs().mean()
-    return torch.stack([total + 3 * mel + MOMENT_WEIGHT * moments, mel, moments])
+    return torch.stack([total + 3 * mel + MOMENT_WEIGHT * moments, mel, moments]), decoded
 
 
 def _moments(latent: Tensor) -> Tensor:

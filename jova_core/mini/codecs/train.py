@@ -1,4 +1,4 @@
-"""Training and evaluation of the two mini codecs: one plain loop each, boxed by time or steps.
+"""Training of the two mini codecs: one plain loop each, boxed by time or steps.
 
 Batches are functions of (seed, step). With `minutes` the learning rate follows the clock, so the
 run always ends annealed; with `steps` it follows the step and a run can be repeated exactly.
@@ -7,29 +7,29 @@ run always ends annealed; with `steps` it follows the step and a run can be repe
 import json
 import math
 import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ...codecs import LatentStats
 from ...errors import JoVAError
 from ...files import write_tensors
-from ...media.pixels import to_frames, to_video
-from ..data.dataset import load_dataset
+from ...media.pixels import to_video
 from . import MiniAudioCodec, MiniVideoCodec, load_codecs, save_codecs
+from .adversary import Critic
+from .clips import CodecClips, open_clips
+from .forms import FORMS, CodecForm
 from .losses import audio_loss, video_loss
 from .pca_init import start_audio, start_video
 
-# The mouth is one pixel in a hundred and what people look at.
-MOUTH_WEIGHT = 6.0
+# The share of an audio run after which the critic joins: first the spectra must be right.
+CRITIC_FROM = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,23 +73,25 @@ def train_video_codec(
     batch: int = 6,
     lr: float = 7e-4,
     seed: int = 0,
-    crop: int = 48,
+    form: CodecForm = FORMS["mini"],
     latents: int = 3,
     init_from: Path | str | None = None,
     compiled: bool = True,
 ) -> MiniVideoCodec:
-    """Train the video codec on crops of `crop` px and `latents` latents; write its EMA to `out`."""
+    """Train the video codec on crops of `latents` latents and write its EMA to `out`."""
     run = Run(out=Path(out), minutes=minutes, steps=steps, batch=batch, lr=lr, seed=seed)
-    paths = clip_paths(dataset_root, "train")
+    clips = open_clips(dataset_root)
     torch.manual_seed(seed)
-    codec = MiniVideoCodec()
-    start = np.random.default_rng((seed, 0x9CA))
-    count = 4 * (latents - 1) + 1
-    start_video(codec, torch.stack([_video_crop(p, start, crop, count)[0] for p in paths[:150]]))
-
+    codec = MiniVideoCodec(form.video)
+    start, count = np.random.default_rng((seed, 0x9CA)), 4 * (latents - 1) + 1
+    start_video(
+        codec, torch.stack([clips.video_crop(start, form.crop, count)[0] for _ in range(150)])
+    )
     if init_from is not None:
         codec.load_state_dict(load_file(init_from))
-    return _train(codec, video_loss, _video_batches(paths, batch, crop, count), run, compiled)
+    return _train(
+        codec, video_loss, _video_batches(clips, batch, form.crop, count), run, compiled=compiled
+    )
 
 
 def tune_video_decoder(
@@ -104,7 +106,6 @@ def tune_video_decoder(
     batch: int = 6,
     lr: float = 4e-4,
     seed: int = 0,
-    crop: int = 48,
     latents: int = 3,
     compiled: bool = True,
 ) -> None:
@@ -118,9 +119,12 @@ def tune_video_decoder(
     run = Run(out=weights, minutes=minutes, steps=steps, batch=batch, lr=lr, seed=seed)
     codecs.video.encoder.requires_grad_(False)
     codecs.video.decoder.requires_grad_(True)
-    sample = _video_batches(clip_paths(dataset_root, "train"), batch, crop, 4 * (latents - 1) + 1)
+    crop = next((f.crop for f in FORMS.values() if f.video.name == codecs.video.name), 48)
+    sample = _video_batches(open_clips(dataset_root), batch, crop, 4 * (latents - 1) + 1)
     loss = partial(video_loss, latent_noise=latent_noise, flicker_weight=flicker_weight)
-    save_codecs(out, _train(codecs.video, loss, sample, run, compiled), codecs.audio, codecs.stats)
+    save_codecs(
+        out, _train(codecs.video, loss, sample, run, compiled=compiled), codecs.audio, codecs.stats
+    )
 
 
 def train_audio_codec(
@@ -133,54 +137,30 @@ def train_audio_codec(
     lr: float = 1e-3,
     seed: int = 0,
     crop: int = 16384,
+    form: CodecForm = FORMS["mini"],
+    critic: bool = False,
     init_from: Path | str | None = None,
     compiled: bool = True,
 ) -> MiniAudioCodec:
-    """Train the audio codec on crops of `crop` samples (whole latents); write its EMA to `out`."""
+    """Train the audio codec on crops of `crop` samples (whole latents); write its EMA to `out`.
+
+    With a critic the later part of the run is adversarial, which takes buzz and blur away.
+    """
     run = Run(out=Path(out), minutes=minutes, steps=steps, batch=batch, lr=lr, seed=seed)
-    paths = clip_paths(dataset_root, "train")
+    clips = open_clips(dataset_root)
     torch.manual_seed(seed)
-    codec = MiniAudioCodec()
+    codec = MiniAudioCodec(form.audio)
     start = np.random.default_rng((seed, 0x9CA))
-    start_audio(codec, torch.stack([_audio_crop(path, start, crop) for path in paths[:300]]))
+    start_audio(codec, torch.stack([clips.wave(start, crop) for _ in range(300)]))
 
     def sample(rng: np.random.Generator) -> tuple[Tensor]:
-        chosen = [paths[i] for i in rng.integers(len(paths), size=batch)]
-        return (torch.stack([_audio_crop(path, rng, crop) for path in chosen]),)
+        return (torch.stack([clips.wave(rng, crop) for _ in range(batch)]),)
 
     if init_from is not None:
         codec.load_state_dict(load_file(init_from))
-    return _train(codec, audio_loss, sample, run, compiled)
-
-
-def evaluate_codecs(
-    dataset_root: Path | str, codecs_path: Path | str, *, limit: int = 48
-) -> dict[str, float | int]:
-    """Return psnr, psnr_mouth (dB) and stoi of held-out clips after encode and decode.
-
-    PSNR is of the squared error pooled over a clip, in 8-bit pictures, averaged over clips;
-    STOI is pystoi's at 16 kHz, over each clip's whole audio; clips with less speech than its
-    384 ms window have none and are left out (`stoi_clips` counts the others).
-    """
-    codecs = load_codecs(codecs_path)
-    rows = []
-    for path in clip_paths(dataset_root, "heldout")[:limit]:
-        clip = load_file(path)
-        with torch.inference_mode():
-            decoded = to_frames(codecs.video.decode(codecs.video.encode(to_video(clip["frames"]))))
-            wave = codecs.audio.decode(codecs.audio.encode(clip["audio"][None]))[0]
-        error = (decoded.float() - clip["frames"].float()).square()
-        mouth = mouth_mask(clip["mouth_box"], *error.shape[1:3])
-        stoi = _stoi(clip["audio"], wave[: len(clip["audio"])])
-        rows.append((_psnr(error), _psnr(error[mouth]), stoi))
-    if not rows:
-        raise JoVAError(f"{dataset_root} has no held-out clips; give a data set with some.")
-    means, worst = np.nanmean(rows, axis=0), np.nanmin(rows, axis=0)
-    names = ("psnr", "psnr_mouth", "stoi")
-    figures = {name: float(value) for name, value in zip(names, means, strict=True)}
-    figures |= {f"{name}_worst": float(v) for name, v in zip(names, worst, strict=True)}
-    stoi_clips = int(np.isfinite(np.array(rows)[:, 2]).sum())
-    return figures | {"clips": len(rows), "stoi_clips": stoi_clips}
+    return _train(
+        codec, audio_loss, sample, run, compiled=compiled, critic=Critic(seed) if critic else None
+    )
 
 
 def write_codecs(
@@ -189,19 +169,22 @@ def write_codecs(
     audio_weights: Path | str,
     out: Path | str,
     *,
+    form: CodecForm = FORMS["mini"],
     clips: int = 200,
 ) -> None:
     """Join two trained codecs into the file the program loads, with statistics of `clips` clips."""
-    video, audio = MiniVideoCodec(), MiniAudioCodec()
+    video, audio = MiniVideoCodec(form.video), MiniAudioCodec(form.audio)
     video.load_state_dict(load_file(video_weights))
     audio.load_state_dict(load_file(audio_weights))
-    paths = clip_paths(dataset_root, "train")
+    paths = open_clips(dataset_root).train
     paths = paths[:: max(1, len(paths) // clips)][:clips]
     save_codecs(out, video.eval(), audio.eval(), latent_stats(paths, video, audio))
 
 
 @torch.inference_mode()
-def latent_stats(paths: list[Path], video: MiniVideoCodec, audio: MiniAudioCodec) -> LatentStats:
+def latent_stats(
+    paths: Sequence[Path], video: MiniVideoCodec, audio: MiniAudioCodec
+) -> LatentStats:
     """Return per-channel mean and deviation of the latents of whole clips, in float64 sums."""
     latents: dict[str, list[Tensor]] = {"video": [], "audio": []}
     for path in paths:
@@ -216,27 +199,14 @@ def latent_stats(paths: list[Path], video: MiniVideoCodec, audio: MiniAudioCodec
     return LatentStats(**moments)
 
 
-def mouth_mask(boxes: Tensor, height: int, width: int) -> Tensor:
-    """Return bool `[F, H, W]`: the pixels touched by each frame's box `[F, 4]` (x0, y0, x1, y1)."""
-    x0, y0, x1, y1 = boxes[:, :, None, None].unbind(1)
-    rows, columns = torch.arange(height)[:, None], torch.arange(width)[None, :]
-    inside_x = (columns + 1 > x0) & (columns < x1)
-    return inside_x & (rows + 1 > y0) & (rows < y1)
-
-
-def clip_paths(dataset_root: Path | str, split: str) -> list[Path]:
-    """Return the files of a split of a `jova data make-mini` folder, in the index's order."""
-    dataset = load_dataset(Path(dataset_root))
-    chosen = [clip.id for clip in dataset.clips if clip.split == split]
-    return [dataset.root / "clips" / f"{name}.safetensors" for name in chosen]
-
-
 def _train(
     codec: nn.Module,
-    loss_of: Callable[..., Tensor],
+    loss_of: Callable[..., tuple[Tensor, Tensor]],
     sample: Callable[[np.random.Generator], tuple[Tensor, ...]],
     run: Run,
+    *,
     compiled: bool,
+    critic: Critic | None = None,
 ) -> nn.Module:
     """Run the loop: AdamW, warm-up then cosine, clipped gradients, EMA; return the EMA codec."""
     codec.train()
@@ -254,19 +224,25 @@ def _train(
             batch = sample(np.random.default_rng((run.seed, step)))
             lr = run.lr * min(1, (step + 1) / run.warmup) * (1 + math.cos(math.pi * fraction)) / 2
             optimizer.param_groups[0]["lr"] = lr
-            values = step_loss(codec, _noise_like(codec, batch[0], run.seed, step), *batch)
-            values[0].backward()
+            values, made = step_loss(codec, _noise_like(codec, batch[0], run.seed, step), *batch)
+            loss, judged = values[0], critic is not None and fraction >= CRITIC_FROM
+            if judged:
+                loss = loss + critic.loss(made, batch[0])
+            loss.backward()
             norm = float(nn.utils.clip_grad_norm_(params, 1.0))
             if not math.isfinite(norm):
                 raise JoVAError(f"Gradient became NaN or infinite at step {step}; lower the rate.")
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+            if judged:
+                told_apart = critic.learn(made, batch[0])
             torch._foreach_lerp_(average, params, 1 - min(0.998, (1 + step) / (10 + step)))
             sums += values.detach()
             if step % run.log_every == run.log_every - 1:
                 row = {"step": step + 1, "seconds": round(time.monotonic() - started, 1), "lr": lr}
                 loss, error, moments = (sums / run.log_every).tolist()
                 row |= {"loss": loss, "error": error, "moments": moments, "grad": norm}
+                row |= {"critic": told_apart} if judged else {}
                 log.write(json.dumps(row) + "\n")
                 log.flush()
                 sums.zero_()
@@ -308,62 +284,12 @@ def _noise_like(codec: nn.Module, batch: Tensor, seed: int, step: int) -> Tensor
 
 
 def _video_batches(
-    paths: list[Path], batch: int, crop: int, frames: int
+    clips: CodecClips, batch: int, crop: int, frames: int
 ) -> Callable[[np.random.Generator], tuple[Tensor, ...]]:
     """A sampler of batches of crops `[B, 3, F, crop, crop]` and their weights."""
 
     def sample(rng: np.random.Generator) -> tuple[Tensor, ...]:
-        chosen = [paths[i] for i in rng.integers(len(paths), size=batch)]
-        crops = [_video_crop(path, rng, crop, frames) for path in chosen]
+        crops = [clips.video_crop(rng, crop, frames) for _ in range(batch)]
         return tuple(torch.stack(part) for part in zip(*crops, strict=True))
 
     return sample
-
-
-def _video_crop(
-    path: Path, rng: np.random.Generator, size: int, frames: int
-) -> tuple[Tensor, Tensor]:
-    """Return a crop `[3, frames, size, size]` in [-1, 1], half on the mouth, and weights."""
-    with safe_open(path, framework="pt") as file:
-        stored = file.get_slice("frames")
-        count, height, width, _ = stored.get_shape()
-        start = int(rng.integers(count - frames + 1))
-        box = file.get_slice("mouth_box")[start : start + frames]
-        top, left = (int(rng.integers(side - size + 1)) for side in (height, width))
-        if rng.random() < 0.5:
-            x0, y0, x1, y1 = box.mean(0).tolist()
-            jitter = rng.integers(-size // 4, size // 4 + 1, size=2)
-            top = int(np.clip((y0 + y1 - size) / 2 + jitter[0], 0, height - size))
-            left = int(np.clip((x0 + x1 - size) / 2 + jitter[1], 0, width - size))
-        pixels = stored[start : start + frames, top : top + size, left : left + size]
-    mouth = mouth_mask(box - torch.tensor([left, top, left, top]), size, size)
-    video, weight = to_video(pixels)[0], 1 + (MOUTH_WEIGHT - 1) * mouth[None].float()
-    if rng.random() < 0.5:
-        video, weight = video.flip(-1), weight.flip(-1)
-    return video.contiguous(), weight.contiguous()
-
-
-def _audio_crop(path: Path, rng: np.random.Generator, size: int) -> Tensor:
-    """Return a crop `[size]` of a clip at a random place and level."""
-    with safe_open(path, framework="pt") as file:
-        stored = file.get_slice("audio")
-        start = int(rng.integers(max(1, stored.get_shape()[0] - size + 1)))
-        wave = stored[start : start + size]
-    wave = nn.functional.pad(wave, (0, size - wave.shape[0]))
-    return wave * float(rng.uniform(0.5, 1.1))
-
-
-def _stoi(target: Tensor, output: Tensor) -> float:
-    """Return pystoi's figure, or NaN if it warns of too little speech."""
-    from pystoi import stoi
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", RuntimeWarning)
-        try:
-            return float(stoi(target.numpy(), output.numpy(), 16000))
-        except RuntimeWarning:
-            return math.nan
-
-
-def _psnr(error: Tensor) -> float:
-    return 10 * math.log10(255**2 / max(float(error.double().mean()), 1e-4))

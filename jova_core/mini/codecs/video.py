@@ -26,10 +26,12 @@ FINE_STRIDE = 4
 class VideoCodecConfig:
     """Sizes of the mini video codec; 16 channels as Wan2.1, the widths are ours."""
 
+    name: str = "jova-mini-video"  # what a checkpoint's config calls it
     latent_channels: int = 16
     width: int = 192
     hidden: int = 96
     fine_width: int = 48
+    fine_blocks: int = 1  # on patches of 4 x 4 px, after the latents are unfolded
     encoder_blocks: int = 3
     decoder_blocks: int = 4
     # Temporal mixing only in the first blocks of each half: three latents of context are enough.
@@ -115,6 +117,7 @@ class Decoder(nn.Module):
         )
         self.unfold = nn.Conv2d(width, fine * 4 * TIME_STRIDE, 1)
         self.fine = Block(fine, fine)
+        self.finer = nn.ModuleList(Block(fine, fine) for _ in range(config.fine_blocks - 1))
         self.pixels = nn.Conv2d(fine, 3 * FINE_STRIDE**2, 3, padding=1)
 
     def empty_caches(self, latent: Tensor, batch: int) -> list[Tensor]:
@@ -135,7 +138,8 @@ class Decoder(nn.Module):
         x = self.unfold(x)
         x = x.unflatten(1, (TIME_STRIDE, -1)).flatten(0, 1)
         x = F.pixel_shuffle(x, 2).contiguous(memory_format=torch.channels_last)
-        x, _ = self.fine(x)
+        for block in (self.fine, *self.finer):
+            x, _ = block(x)
         x = F.pixel_shuffle(self.pixels(x), FINE_STRIDE)
         return x.unflatten(0, (-1, TIME_STRIDE)), left
 
@@ -147,16 +151,15 @@ class MiniVideoCodec(nn.Module):
     H and W are any multiples of 8; F = 1 is an image.
     """
 
-    name = "jova-mini-video"
-
     def __init__(self, config: VideoCodecConfig | None = None) -> None:
         super().__init__()
         self.config = config or VideoCodecConfig()
+        self.name = self.config.name
         self.encoder = Encoder(self.config)
         self.decoder = Decoder(self.config)
         self.to(memory_format=torch.channels_last)
 
-    def arguments(self) -> dict[str, int]:
+    def arguments(self) -> dict[str, int | str]:
         """Return the configuration as plain JSON values."""
         return asdict(self.config)
 

@@ -44,6 +44,7 @@ class Person:
     expression: str
     shirt: str
     background: str
+    light: int = 0  # seed of the light; 0 takes the person's own
 
     def __post_init__(self) -> None:
         """JoVAError for a value that is not in the vocabulary."""
@@ -93,7 +94,7 @@ def held_out_looks(seed: int) -> Looks:
 
 
 def draw_person(
-    seed: int | np.random.Generator, *, avoid: Looks = (), only: Looks = (), **given: str | int
+    seed: int | np.random.Generator, /, *, avoid: Looks = (), only: Looks = (), **given: str | int
 ) -> Person:
     """Draws an adult; every attribute independently (style and beard among those of the sex).
 

