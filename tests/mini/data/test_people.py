@@ -319,4 +319,4 @@ def test_codecs_learn_from_films_of_people(voices, tmp_path):
     assert load_codecs(tmp_path / "codecs.safetensors").video.name == CONFIG.video.codec
     figures = evaluate_codecs(folder, tmp_path / "codecs.safetensors")
     assert figures["psnr"] > 20
-    assert 0.5 < figures["seams"] < 2
+    assert figures["seams"] > 1.05  # a linear codec, as this one nearly is, shows its blocks
