@@ -112,5 +112,5 @@ def test_programs_that_write_metadata_of_their_own(saved, tmp_path, prefix):
 
 
 def test_a_preset_that_the_file_does_not_fit(saved):
-    with pytest.raises(JoVAError, match=r"no JoVA checkpoint|Got the preset mini"):
+    with pytest.raises(JoVAError, match=r"not a JoVA checkpoint|Got the preset mini"):
         load_jova(saved[0], preset="mini")

@@ -84,7 +84,7 @@ def load_codecs(path: Path | str) -> Codecs:
 
 def _bf16(prefix: str, codec: nn.Module) -> dict[str, Tensor]:
     state = codec.state_dict()
-    return {prefix + k: v.detach().cpu().bfloat16() for k, v in state.items()}
+    return {prefix + k: v.detach().cpu().bfloat16().contiguous() for k, v in state.items()}
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
