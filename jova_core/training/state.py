@@ -63,7 +63,7 @@ def load_state(path: Path, identity: Identity) -> TrainState:
         more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
         raise JoVAError(
             f"{path} was trained with other settings ({'; '.join(changes[:3])}{more}); resume with "
-            "the same ones, or start a new run in another folder."
+            "the same ones, or start a new run under another name."
         )
     return TrainState(step=int(about["step"]), identity=before, tensors=tensors)
 

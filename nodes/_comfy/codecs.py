@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...jova_core.config import JoVAConfig
 from ...jova_core.errors import JoVAError
+from .mini import holds_codecs
 from .vae import CodecVAE
 
 # Core's class, with the rate of its samples for audio, → a config's name of the codec, and the
@@ -42,7 +43,7 @@ def load_public(path: Path) -> Any | None:
             f"The codec {where} cannot be read ({reason}); it may be truncated: copy or download "
             "it again."
         ) from error
-    if "jova" in (metadata or {}):
+    if holds_codecs(tensors, metadata or {}):
         return None
     try:
         vae = comfy.sd.VAE(sd=tensors, metadata=metadata)

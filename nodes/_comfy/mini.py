@@ -14,7 +14,7 @@ from ...jova_core.codecs import Codecs
 from ...jova_core.config import JoVAConfig
 from ...jova_core.errors import JoVAError
 from ...jova_core.mini import MINI, MINI_CODECS
-from ...jova_core.mini.codecs.checkpoint import codec_state, load_codecs
+from ...jova_core.mini.codecs.checkpoint import codec_state, holds_codecs, load_codecs
 from ...jova_core.mini.codecs.preview import PREVIEW, PreviewFactors, preview_frames
 from ...jova_core.mini.samples import load_sample, sample_names
 from ...jova_core.mini.text.encoder import MiniTextEncoder
@@ -28,6 +28,7 @@ __all__ = [
     "bundled_checkpoint",
     "bundled_notes",
     "codecs_of",
+    "holds_codecs",
     "load_codec_vaes",
     "load_mini_text",
     "load_sample",

@@ -384,7 +384,7 @@ WRONG = {
     ),
     "a picture for a model without": (
         lambda: _pictured("blind.safetensors"),
-        "trained without picture channels",
+        "trained without image channels",
     ),
     "a picture of another codec": (
         lambda: _pictured(vae=("mini", 0)),

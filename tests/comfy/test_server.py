@@ -303,16 +303,19 @@ def test_mouth_masks_of_a_video_an_image_and_a_wall(server, face_model):
 SILENT = {"silent": node("EmptyAudio", duration=0.0, sample_rate=16_000, channels=1)}
 WRONG = {
     "a junk model": (lambda: _loaded("junk.safetensors"), "not a safetensors file"),
-    "a pickle": (lambda: _loaded("old.ckpt"), "not a safetensors file"),
+    "a pickle": (lambda: _loaded("old.ckpt"), "expected a JoVA checkpoint"),
     "codecs swapped": (
         lambda: {
             **basics(),
             "d": decode(["empty", 0], video_vae=("codecs", 1)),
             "save": save(["d", 0]),
         },
-        "does not match this model",
+        "does not belong to this model",
     ),
-    "streams of two lengths": (_joined, "Got 18 audio latents for 17 frames .* expected 34"),
+    "streams of two lengths": (
+        _joined,
+        "Got 18 audio latents beside a video of 17 frames .* expected 34",
+    ),
     "an illegal length": (
         lambda: basics() | {"empty": empty(34), "d": decode(["empty", 0]), "save": save(["d", 0])},
         "Got 34 frames; expected 4·n \\+ 1, .* the nearest is 33",

@@ -85,7 +85,7 @@ def test_separators_inside_json_strings_survive(tmp_path):
     (tmp_path / "a.jsonl").write_bytes("\r\n".join(lines).encode("utf-16"))
     assert [entry.transcript for entry in read_manifest(tmp_path / "a.jsonl")] == [text, text]
     (tmp_path / "b.jsonl").write_text("[" * 100_000)
-    with pytest.raises(JoVAError, match="line 1 is no valid JSON"):
+    with pytest.raises(JoVAError, match="line 1 is not valid JSON"):
         read_manifest(tmp_path / "b.jsonl")
 
 

@@ -1,6 +1,7 @@
 """Both codecs and their latent statistics in one safetensors file, in bf16."""
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -32,6 +33,11 @@ def codec_state(codecs: Codecs) -> dict[str, Tensor]:
     """Both codecs as tensors alone, for programs that write metadata of their own."""
     about = torch.frombuffer(bytearray(_about(codecs).encode()), dtype=torch.uint8)
     return {**_tensors(codecs), ABOUT: about}
+
+
+def holds_codecs(tensors: Iterable[str], metadata: Mapping[str, str]) -> bool:
+    """Whether a file with these names of tensors is one of ours, with or without its metadata."""
+    return "jova" in metadata or any(name.removeprefix(CORE_PREFIX) == ABOUT for name in tensors)
 
 
 def _tensors(codecs: Codecs) -> dict[str, Tensor]:
