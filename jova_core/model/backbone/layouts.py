@@ -135,6 +135,15 @@ _HUNYUAN: Table = {
     """,
 }
 
+_OPEN_SORA_STREAM = """
+    mod                    mod.lin
+    qkv                    attn.q_proj~pairs+attn.k_proj~pairs+attn.v_proj
+    q_norm                 attn.norm.query_norm~pairs
+    k_norm                 attn.norm.key_norm~pairs
+    proj                   attn.proj
+    mlp.0                  mlp.0
+    mlp.2                  mlp.2
+"""
 _OPEN_SORA: Table = {
     ("branches.v.", ""): """
         time_in.in_layer       time_in.in_layer
@@ -147,24 +156,8 @@ _OPEN_SORA: Table = {
         final.mod              final_layer.adaLN_modulation.1
         final.linear           final_layer.linear
     """,
-    ("double_blocks.{}.video.", "double_blocks.{}.img_"): """
-        mod                    mod.lin
-        qkv                    attn.q_proj~pairs+attn.k_proj~pairs+attn.v_proj
-        q_norm                 attn.norm.query_norm~pairs
-        k_norm                 attn.norm.key_norm~pairs
-        proj                   attn.proj
-        mlp.0                  mlp.0
-        mlp.2                  mlp.2
-    """,
-    ("double_blocks.{}.text_v.", "double_blocks.{}.txt_"): """
-        mod                    mod.lin
-        qkv                    attn.q_proj~pairs+attn.k_proj~pairs+attn.v_proj
-        q_norm                 attn.norm.query_norm~pairs
-        k_norm                 attn.norm.key_norm~pairs
-        proj                   attn.proj
-        mlp.0                  mlp.0
-        mlp.2                  mlp.2
-    """,
+    ("double_blocks.{}.video.", "double_blocks.{}.img_"): _OPEN_SORA_STREAM,
+    ("double_blocks.{}.text_v.", "double_blocks.{}.txt_"): _OPEN_SORA_STREAM,
     ("single_blocks.{}.v.", "single_blocks.{}."): """
         mod                    modulation.lin
         linear1                q_proj~pairs+k_proj~pairs+v_mlp
