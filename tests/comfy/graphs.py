@@ -527,9 +527,8 @@ def case_14_guidance_patches_act_on_two_scales(world):
     assert max(apart(*p) for p in zip(parts(plain), parts(again), strict=True)) < 1e-3
 
 
-@check
-def rescaled_guidance_acts_by_stream(world):
-    patched = world.run("RescaleCFG", model=world.model, multiplier=0.7)[0]
+def _each_stream_at_its_scale(world, patched):
+    """Both streams of one sample, each as when its own scale is given to both."""
     mixed = parts(world.sample(world.empty(9), model=patched, steps=1))
     by_scale = [
         parts(world.sample(world.empty(9), model=patched, steps=1, cfg_video=s, cfg_audio=s))
@@ -537,19 +536,20 @@ def rescaled_guidance_acts_by_stream(world):
     ]
     assert apart(mixed[0], by_scale[0][0]) < 1e-3
     assert apart(mixed[1], by_scale[1][1]) < 1e-3
+    return mixed
+
+
+@check
+def rescaled_guidance_acts_by_stream(world):
+    patched = world.run("RescaleCFG", model=world.model, multiplier=0.7)[0]
+    mixed = _each_stream_at_its_scale(world, patched)
     assert apart(mixed[0], parts(world.sample(world.empty(9), steps=1))[0]) > 0.01
 
 
 @check
 def guidance_after_core_acts_by_stream(world):
     patched = world.run("CFGZeroStar", model=world.model)[0]
-    mixed = parts(world.sample(world.empty(9), model=patched, steps=1))
-    by_scale = [
-        parts(world.sample(world.empty(9), model=patched, steps=1, cfg_video=s, cfg_audio=s))
-        for s in (2.0, 3.0)
-    ]
-    assert apart(mixed[0], by_scale[0][0]) < 1e-3
-    assert apart(mixed[1], by_scale[1][1]) < 1e-3
+    _each_stream_at_its_scale(world, patched)
 
 
 @check
