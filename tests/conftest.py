@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from jova_core.training.initialise import initialise
 # Shared CI machines stall at random, so hypothesis may not judge by the clock.
 settings.register_profile("jova", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("jova")
+
+# Spawned processes unpickle what tests define; pytest's importlib mode puts no folder on the path.
+sys.path.append(str(Path(__file__).parents[1]))
 
 
 @pytest.fixture(autouse=True, scope="session")
