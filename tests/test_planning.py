@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch.profiler import ProfilerActivity, profile
 
 from jova_core.config import TextEncoderSpec
 from jova_core.errors import JoVAError
@@ -12,6 +11,8 @@ from jova_core.latents import AVLatents, Conditioning, latent_shapes
 from jova_core.model.jova import JoVA
 from jova_core.planning import plan, weight_bytes
 from jova_core.presets import PRESETS
+
+from .comfy.memory import peak_bytes
 
 FRAMES, SIDE = 9, 128
 WIDE = {
@@ -36,14 +37,7 @@ def test_activations_are_what_a_pass_holds():
     parts = AVLatents(video=torch.randn(shapes[0]), audio=torch.randn(shapes[1]))
     model, time = JoVA(config), torch.full((2,), 500.0)
     told = Conditioning(text=(torch.randn(2, 512, 64),))
-    kinds = [ProfilerActivity.CPU]
-    with torch.inference_mode(), profile(activities=kinds, profile_memory=True) as seen:
-        model(parts, time, time, told)
-    held = peak = 0
-    for event in seen.profiler.kineto_results.events():
-        if event.name() == "[memory]":
-            held += event.nbytes()
-            peak = max(peak, held)
+    peak = peak_bytes(lambda: model(parts, time, time, told))
     needs = plan(config, FRAMES, dtype="fp32", height=SIDE, width=SIDE)
     assert (needs.video_tokens, needs.text_tokens) == (3 * 8 * 8, 1024)
     assert 0.8 <= needs.activations / peak <= 1.25

@@ -12,7 +12,6 @@ import traceback
 from functools import cache
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
 SAMPLERS = ("euler", "uni_pc", "dpmpp_2m", "res_multistep", "er_sde", "lcm")
 STOCHASTIC = ("er_sde", "lcm")  # they add noise of their own: another clip of the same prompt
 STEPS = 6
@@ -867,20 +866,11 @@ def memory_estimate(world):
 def _peak_bytes(core, config, parts, text):
     """Most bytes that one forward pass holds beyond its inputs and weights."""
     import torch
-    from torch.profiler import ProfilerActivity, profile
+    from memory import peak_bytes
 
-    network = core.jova.JoVA(config)
-    time = torch.full((2,), 500.0)
+    network, time = core.jova.JoVA(config), torch.full((2,), 500.0)
     conditioning = core.latents.Conditioning(text=text)
-    activities = [ProfilerActivity.CPU]
-    with torch.inference_mode(), profile(activities=activities, profile_memory=True) as seen:
-        network(parts, time, time, conditioning)
-    held = peak = 0
-    for event in seen.profiler.kineto_results.events():
-        if event.name() == "[memory]":
-            held += event.nbytes()
-            peak = max(peak, held)
-    return peak
+    return peak_bytes(lambda: network(parts, time, time, conditioning))
 
 
 def table(checked):

@@ -58,6 +58,27 @@ def comfy_environment():
     return {**kept, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
 
 
+@pytest.fixture(scope="session")
+def run_checks(comfy_root, comfy_python, comfy_environment, tmp_path_factory):
+    """`run_checks(script, *places)`: what a file of checks wrote, run by ComfyUI's interpreter."""
+
+    def run(script, *places):
+        folder = tmp_path_factory.mktemp(script)
+        pack, results = folder / "ComfyUI-JoVA", folder / "results.json"
+        pack.symlink_to(PACK)
+        done = subprocess.run(
+            [comfy_python, Path(__file__).parent / script, comfy_root, pack, *places, results],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=comfy_environment,
+        )
+        assert done.returncode == 0, done.stderr[-4000:]
+        return json.loads(results.read_text(encoding="utf-8"))
+
+    return run
+
+
 @dataclass
 class Server:
     """A running ComfyUI with this pack and nothing else."""

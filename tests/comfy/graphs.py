@@ -10,7 +10,6 @@ import sys
 import traceback
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
 CHECKS = {}
 STEPS = 2
 

@@ -12,24 +12,15 @@ from jova_core.errors import JoVAError
 from jova_core.mini.codecs import AudioCodecConfig, MiniAudioCodec, MiniVideoCodec, VideoCodecConfig
 from jova_core.mini.data.vocabulary import published_vocabulary
 from jova_core.mini.text.encoder import MiniTextEncoder
-from jova_core.presets import PRESETS
 from jova_core.prompt import Prompt
 from jova_core.training.loop import train
 from jova_core.training.settings import TrainSettings
 from jova_core.training.source import RejectedError, SourceClip
 from jova_core.training.stream import ClipStream, StreamRules
 
-_SMALL = PRESETS["mini_ablation"]
-CONFIG = replace(
-    _SMALL,
-    dim=48,
-    heads=2,
-    rope_axes=(8, 8, 8),
-    dual_blocks=1,
-    single_blocks=1,
-    video=replace(_SMALL.video, mean=(0.0,) * 16, std=(1.0,) * 16, width=24, height=24),
-    audio=replace(_SMALL.audio, mean=(0.0,) * 20, std=(1.0,) * 20),
-)
+from .test_training import CONFIG as TINY
+
+CONFIG = replace(TINY, video=replace(TINY.video, width=24, height=24))
 ENCODERS = (MiniTextEncoder.of(CONFIG, published_vocabulary()),)
 SETTINGS = TrainSettings(
     batch=2, steps=8, warmup=1, compile=False, dtype="fp32", checkpoint_every=8, log_every=1

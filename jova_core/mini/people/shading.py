@@ -214,6 +214,17 @@ def iris_colour(x: float, y: float, lamps: np.ndarray, paint: np.ndarray) -> tup
 
 
 @kernel
+def lit(own: tuple, diffuse: float, shine: float, colours: np.ndarray, paint: np.ndarray) -> tuple:
+    """A surface's own colour under the main lamp and the light around, plus what it mirrors."""
+    red, green, blue = colours[0, 0], colours[0, 1], colours[0, 2]
+    return (
+        own[0] * (paint[AMBIENT_PAINT, 0] + red * diffuse) + shine * red,
+        own[1] * (paint[AMBIENT_PAINT, 1] + green * diffuse) + shine * green,
+        own[2] * (paint[AMBIENT_PAINT, 2] + blue * diffuse) + shine * blue,
+    )
+
+
+@kernel
 def eye_colour(
     place: tuple,
     normal: tuple,
@@ -242,11 +253,7 @@ def eye_colour(
     mirror = mx * lamps[0, 0] + my * lamps[0, 1] + mz * lamps[0, 2]
     gleam = smooth(F(0.945), F(0.985), mirror) * F(1.1) + F(0.03)
     gleam *= F(0.7) * (F(0.2) + F(0.8) * upper) * (F(0.3) if radius > F(0.6) else F(1))
-    return (
-        red * shade * (paint[AMBIENT_PAINT, 0] + colours[0, 0] * diffuse) + gleam * colours[0, 0],
-        green * shade * (paint[AMBIENT_PAINT, 1] + colours[0, 1] * diffuse) + gleam * colours[0, 1],
-        blue * shade * (paint[AMBIENT_PAINT, 2] + colours[0, 2] * diffuse) + gleam * colours[0, 2],
-    )
+    return lit((red * shade, green * shade, blue * shade), diffuse, gleam, colours, paint)
 
 
 @kernel
@@ -286,11 +293,7 @@ def mouth_colour(
     hx, hy, hz = half_way(lamps, 0)
     shine = power16(max(F(0), normal[0] * hx + normal[1] * hy + normal[2] * hz))
     shine *= shine * shade * (F(0.10) if tooth else F(0.05))
-    return (
-        red * shade * (paint[AMBIENT_PAINT, 0] + colours[0, 0] * diffuse) + shine * colours[0, 0],
-        green * shade * (paint[AMBIENT_PAINT, 1] + colours[0, 1] * diffuse) + shine * colours[0, 1],
-        blue * shade * (paint[AMBIENT_PAINT, 2] + colours[0, 2] * diffuse) + shine * colours[0, 2],
-    )
+    return lit((red * shade, green * shade, blue * shade), diffuse, shine, colours, paint)
 
 
 @kernel
