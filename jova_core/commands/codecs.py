@@ -48,6 +48,8 @@ def add_options(parser: ArgumentParser) -> None:
         default=0.2,
         help="with --decoder-of: weight of frame-to-frame changes of the error (default 0.2)",
     )
+    words = "go on with the unfinished run that left its state beside OUT"
+    parser.add_argument("--resume", action="store_true", help=words)
     add_threads(parser)
     parser.add_argument("--seed", type=int, default=0)
 
@@ -66,6 +68,8 @@ def run(options: Namespace) -> None:
         raise JoVAError(f"--flicker-weight is {weight:g}; give 0 or more.")
     if not 0 <= options.latent_noise < 1:
         raise JoVAError(f"--latent-noise is {options.latent_noise:g}; give 0 to below 1.")
+    if options.resume and options.decoder_of is not None:
+        raise JoVAError("--resume goes on with both codecs; leave it out with --decoder-of.")
     check_target(options.out)
     data, form = options.data, FORMS["mini"]
     if options.people:
@@ -84,16 +88,11 @@ def run(options: Namespace) -> None:
         return
     parts = [options.out.with_suffix(f".{name}.safetensors") for name in ("video", "audio")]
     note("Training the video codec.")
-    train_video_codec(data, parts[0], minutes=options.video_minutes, seed=options.seed, form=form)
+    common = {"seed": options.seed, "form": form, "resume": options.resume}
+    train_video_codec(data, parts[0], minutes=options.video_minutes, **common)
     note("Training the audio codec.")
-    train_audio_codec(
-        data,
-        parts[1],
-        minutes=options.audio_minutes,
-        seed=options.seed,
-        form=form,
-        critic=options.people,
-    )
+    critic = options.people
+    train_audio_codec(data, parts[1], minutes=options.audio_minutes, critic=critic, **common)
     write_codecs(data, *parts, options.out, form=form)
     result(str(options.out))
 

@@ -7,7 +7,7 @@ run always ends annealed; with `steps` it follows the step and a run can be repe
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,9 +27,12 @@ from .clips import CodecClips, open_clips
 from .forms import FORMS, CodecForm
 from .losses import audio_loss, video_loss
 from .pca_init import start_audio, start_video
+from .resume import CodecRun
 
 # The share of an audio run after which the critic joins: first the spectra must be right.
 CRITIC_FROM = 0.3
+# Steps between two states on disk.
+SAVE_EVERY = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +47,7 @@ class Run:
     seed: int = 0
     warmup: int = 100
     log_every: int = 50
-    save_every: int = 200
+    resume: bool = False
 
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.steps is None):
@@ -57,11 +60,21 @@ class Run:
         """The JSON lines beside `out`."""
         return self.out.with_suffix(".jsonl")
 
-    def fraction(self, step: int, started: float) -> float:
-        """The fraction of the run so far, in [0, 1]."""
+    @property
+    def state(self) -> Path:
+        """Where the run's state is kept until it ends."""
+        return self.out.with_suffix(".state.safetensors")
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to resume: its result is there and no state."""
+        return self.resume and self.out.exists() and not self.state.exists()
+
+    def fraction(self, step: int, seconds: float) -> float:
+        """The fraction of the run after so many steps and seconds, in [0, 1]."""
         if self.steps is not None:
             return min(1.0, step / self.steps)
-        return min(1.0, (time.monotonic() - started) / (60 * self.minutes))
+        return min(1.0, seconds / (60 * self.minutes))
 
 
 def train_video_codec(
@@ -77,9 +90,16 @@ def train_video_codec(
     latents: int = 3,
     init_from: Path | str | None = None,
     compiled: bool = True,
+    resume: bool = False,
 ) -> MiniVideoCodec:
-    """Train the video codec on crops of `latents` latents and write its EMA to `out`."""
-    run = Run(out=Path(out), minutes=minutes, steps=steps, batch=batch, lr=lr, seed=seed)
+    """Train the video codec on crops of `latents` latents and write its EMA to `out`.
+
+    With `resume` an unfinished run of the same settings goes on, a finished one is only loaded.
+    """
+    given = {"minutes": minutes, "steps": steps, "batch": batch, "lr": lr, "seed": seed}
+    run = Run(out=Path(out), resume=resume, **given)
+    if run.finished:
+        return _finished(MiniVideoCodec(form.video), run)
     clips = open_clips(dataset_root)
     torch.manual_seed(seed)
     codec = MiniVideoCodec(form.video)
@@ -141,12 +161,17 @@ def train_audio_codec(
     critic: bool = False,
     init_from: Path | str | None = None,
     compiled: bool = True,
+    resume: bool = False,
 ) -> MiniAudioCodec:
     """Train the audio codec on crops of `crop` samples (whole latents); write its EMA to `out`.
 
-    With a critic the later part of the run is adversarial, which takes buzz and blur away.
+    With a critic the later part of the run is adversarial, which takes buzz and blur away. `resume`
+    as for the video codec.
     """
-    run = Run(out=Path(out), minutes=minutes, steps=steps, batch=batch, lr=lr, seed=seed)
+    given = {"minutes": minutes, "steps": steps, "batch": batch, "lr": lr, "seed": seed}
+    run = Run(out=Path(out), resume=resume, **given)
+    if run.finished:
+        return _finished(MiniAudioCodec(form.audio), run)
     clips = open_clips(dataset_root)
     torch.manual_seed(seed)
     codec = MiniAudioCodec(form.audio)
@@ -199,6 +224,11 @@ def latent_stats(
     return LatentStats(**moments)
 
 
+def _finished(codec: nn.Module, run: Run) -> nn.Module:
+    codec.load_state_dict(load_file(run.out))
+    return codec.eval()
+
+
 def _train(
     codec: nn.Module,
     loss_of: Callable[..., tuple[Tensor, Tensor]],
@@ -213,14 +243,21 @@ def _train(
     params = [p for p in codec.parameters() if p.requires_grad]
     average = [p.detach().clone() for p in params]
     optimizer = torch.optim.AdamW(params, lr=run.lr, betas=(0.9, 0.99), weight_decay=0.01)
+    networks, optimizers = {"codec": codec}, {"optimizer": optimizer}
+    if critic is not None:
+        networks["critic"], optimizers["critic_optimizer"] = critic.parts, critic.optimizer
+    kept = CodecRun(networks=networks, optimizers=optimizers, average=average)
+    step, before = 0, 0.0
+    if run.resume and run.state.exists():
+        step, before = kept.load(run.state)
     step_loss = torch.compile(loss_of) if compiled else loss_of
     run.log.parent.mkdir(parents=True, exist_ok=True)
     # Compiling takes a minute or two; the clock starts after it.
     first = sample(np.random.default_rng((run.seed, 0)))
     step_loss(codec, _noise_like(codec, first[0], run.seed, 0), *first)
-    started, sums = time.monotonic(), torch.zeros(3)
-    with run.log.open("w", encoding="utf-8") as log:
-        for step, fraction in _steps(run, started):
+    started, sums = time.monotonic() - before, torch.zeros(3)
+    with run.log.open("a" if step else "w", encoding="utf-8") as log:
+        while (fraction := run.fraction(step, time.monotonic() - started)) < 1:
             batch = sample(np.random.default_rng((run.seed, step)))
             lr = run.lr * min(1, (step + 1) / run.warmup) * (1 + math.cos(math.pi * fraction)) / 2
             optimizer.param_groups[0]["lr"] = lr
@@ -238,25 +275,21 @@ def _train(
                 told_apart = critic.learn(made, batch[0])
             torch._foreach_lerp_(average, params, 1 - min(0.998, (1 + step) / (10 + step)))
             sums += values.detach()
-            if step % run.log_every == run.log_every - 1:
-                row = {"step": step + 1, "seconds": round(time.monotonic() - started, 1), "lr": lr}
+            step += 1
+            if step % run.log_every == 0:
+                row = {"step": step, "seconds": round(time.monotonic() - started, 1), "lr": lr}
                 loss, error, moments = (sums / run.log_every).tolist()
                 row |= {"loss": loss, "error": error, "moments": moments, "grad": norm}
                 row |= {"critic": told_apart} if judged else {}
                 log.write(json.dumps(row) + "\n")
                 log.flush()
                 sums.zero_()
-            if step % run.save_every == run.save_every - 1:
+            if step % SAVE_EVERY == 0:
                 _save_average(codec, average, run.out)
-    return _save_average(codec, average, run.out)
-
-
-def _steps(run: Run, started: float) -> Iterator[tuple[int, float]]:
-    step, fraction = 0, 0.0
-    while fraction < 1:
-        yield step, fraction
-        step += 1
-        fraction = run.fraction(step, started)
+                kept.save(run.state, step, time.monotonic() - started)
+    averaged = _save_average(codec, average, run.out)
+    run.state.unlink(missing_ok=True)
+    return averaged
 
 
 def _save_average(codec: nn.Module, average: list[Tensor], out: Path) -> nn.Module:

@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 
 from jova_core.errors import JoVAError
 from jova_core.media.pixels import to_frames, to_video
-from jova_core.mini.codecs import MiniAudioCodec, MiniVideoCodec, load_codecs
+from jova_core.mini.codecs import MiniAudioCodec, MiniVideoCodec, load_codecs, train
 from jova_core.mini.codecs.clips import mouth_mask
 from jova_core.mini.codecs.evaluate import evaluate_codecs
 from jova_core.mini.codecs.pca_init import start_audio, start_video
@@ -146,3 +146,29 @@ def test_tuning_the_decoder_leaves_the_latents_alone(dataset, tmp_path):
         assert torch.equal(after.video.encode(video), latent)
         assert not torch.equal(after.video.decode(latent), before.video.decode(latent))
     assert after.stats.to_json() == before.stats.to_json()
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not(dataset, tmp_path, monkeypatch):
+    settings = {"steps": 6, "batch": 2, "crop": 16384, "critic": True, "compiled": False}
+    monkeypatch.setattr(train, "SAVE_EVERY", 2)
+    train_audio_codec(dataset, tmp_path / "whole.safetensors", **settings)
+    half = tmp_path / "half.safetensors"
+    real, noise = train._noise_like, []
+
+    def stop(*args):
+        noise.append(args)
+        if len(noise) > 5:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(train, "_noise_like", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train_audio_codec(dataset, half, **settings)
+    monkeypatch.setattr(train, "_noise_like", real)
+    assert half.with_suffix(".state.safetensors").exists()
+    train_audio_codec(dataset, half, **settings, resume=True)
+    assert not half.with_suffix(".state.safetensors").exists()
+    whole, resumed = load_file(tmp_path / "whole.safetensors"), load_file(half)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    monkeypatch.setattr(train, "_train", None)  # a finished run is only loaded
+    assert train_audio_codec(dataset, half, **settings, resume=True) is not None
