@@ -17,7 +17,8 @@ class JoVAMouthMask(io.ComfyNode):
             display_name="JoVA Mouth Mask",
             category="video/jova",
             description="Finds the mouths in a clip and returns pixel masks, latent masks, boxes "
-            "and an overlay. Needs the package mediapipe and its face model.",
+            "and an overlay. Needs the package mediapipe and its face model, or the landmarks of "
+            "ComfyUI's Detect Face Landmarks.",
             search_aliases=["jova", "lips", "face mask", "inpaint", "mediapipe", "bounding box"],
             inputs=[
                 io.Image.Input("image", tooltip="Frames of one clip, or one image."),
@@ -56,6 +57,12 @@ class JoVAMouthMask(io.ComfyNode):
                     tooltip="Pixels per latent, along each side. 8: JoVA and most models; 16: "
                     "Wan 2.2 5B; 32: LTX.",
                 ),
+                io.Custom("FACE_LANDMARKS").Input(
+                    "face_landmarks",
+                    optional=True,
+                    tooltip="From Detect Face Landmarks on the same image; then no face is looked "
+                    "for here.",
+                ),
             ],
             outputs=[
                 io.Mask.Output(display_name="mask", tooltip="One mask per frame, in pixels."),
@@ -81,6 +88,9 @@ class JoVAMouthMask(io.ComfyNode):
         pad: float,
         frames_per_latent: int = 4,
         pixels_per_latent: int = 8,
+        face_landmarks: dict[str, Any] | None = None,
     ) -> io.NodeOutput:
-        masks = adapter.mouth_masks(image, faces, pad, frames_per_latent, pixels_per_latent)
+        masks = adapter.mouth_masks(
+            image, faces, pad, frames_per_latent, pixels_per_latent, face_landmarks
+        )
         return io.NodeOutput(*masks.outputs(), ui=ui.PreviewText(masks.report))

@@ -158,7 +158,7 @@ class JoVASyncReport(io.ComfyNode):
             category="video/jova",
             description="Measures lip sync and the offset between lips and voice, and warns of "
             "silent, clipped, too long or too short audio. Needs the package mediapipe and its "
-            "face model.",
+            "face model, or the landmarks of ComfyUI's Detect Face Landmarks.",
             search_aliases=["jova", "lip sync", "offset", "loudness"],
             inputs=[
                 io.Image.Input("images", tooltip="Frames that show a face."),
@@ -170,6 +170,12 @@ class JoVASyncReport(io.ComfyNode):
                     max=240.0,
                     step=0.01,
                     tooltip="Frame rate; from JoVA Decode.",
+                ),
+                io.Custom("FACE_LANDMARKS").Input(
+                    "face_landmarks",
+                    optional=True,
+                    tooltip="From Detect Face Landmarks on the same images; then no face is "
+                    "looked for here.",
                 ),
             ],
             outputs=[
@@ -186,6 +192,8 @@ class JoVASyncReport(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, images: Any, audio: Any, fps: float) -> io.NodeOutput:
-        table, offset, plot = adapter.sync_report(images, audio, fps)
+    def execute(
+        cls, images: Any, audio: Any, fps: float, face_landmarks: dict[str, Any] | None = None
+    ) -> io.NodeOutput:
+        table, offset, plot = adapter.sync_report(images, audio, fps, face_landmarks)
         return io.NodeOutput(table, offset, plot, ui=ReportUI(table, plot, cls))

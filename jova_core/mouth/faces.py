@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import JoVAError
-from .landmarks import LipDetector, LipTrack, check_frames, lip_track, sampled_frames
+from .landmarks import LipDetector, LipTrack, Looks, check_frames, lip_track, sampled_frames
 
 MOST_FACES = 8
 
@@ -61,15 +61,19 @@ def detect_mouths(
     follows each frame. JoVAError for frames of another kind, another number of faces, and where
     the model is missing.
     """
-    if not 1 <= faces <= MOST_FACES:
-        raise JoVAError(f"{faces} faces are asked for; give a number from 1 to {MOST_FACES}.")
+    _check_count(faces)
     check_frames(frames, every)
     count = len(frames)
     sampled = sampled_frames(count, every)
     with LipDetector(model_path, faces=faces) as detector:
         looks = detector.look(frames, sampled, progress=progress)
-    gap = max(max_gap, every - 1)
-    tracks = [lip_track(rows, max_gap=gap) for rows in follow(looks.rows, count)]
+    return track_mouths(looks, count, faces=faces, max_gap=max(max_gap, every - 1))
+
+
+def track_mouths(looks: Looks, count: int, *, faces: int = 1, max_gap: int = 8) -> MouthTracks:
+    """Mouths of up to `faces` of the faces that were seen in `count` frames; as `detect_mouths`."""
+    _check_count(faces)
+    tracks = [lip_track(rows, max_gap=max_gap) for rows in follow(looks.rows, count)]
     return replace(place(tracks, count, faces), note=looks.note)
 
 
@@ -117,6 +121,11 @@ def follow(seen: dict[int, np.ndarray], count: int) -> list[np.ndarray]:
                 slots.append(table)
                 last.append(row)
     return slots
+
+
+def _check_count(faces: int) -> None:
+    if not 1 <= faces <= MOST_FACES:
+        raise JoVAError(f"{faces} faces are asked for; give a number from 1 to {MOST_FACES}.")
 
 
 def _middle(row: np.ndarray) -> np.ndarray:

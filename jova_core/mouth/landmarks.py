@@ -6,7 +6,7 @@ Legend: F frames, H and W pixels, S sampled frames, M measured values per frame.
 import hashlib
 import os
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -106,10 +106,7 @@ class LipDetector:
         check_frames(frames, every)
         count = frames.shape[0]
         looks = self.look(frames, sampled_frames(count, every))
-        values = np.full((count, 7), np.nan)
-        for i, rows in looks.rows.items():
-            values[i] = next(iter(rows), np.nan)
-        return lip_track(values, max_gap=max(max_gap, every - 1), note=looks.note)
+        return track_first_face(looks, count, max_gap=max(max_gap, every - 1))
 
     def look(
         self,
@@ -154,6 +151,14 @@ def detect_lips(
     """`LipDetector.detect` for a single clip: uint8 frames [F, H, W, 3] to a LipTrack."""
     with LipDetector(model_path, enlarge_to=enlarge_to) as detector:
         return detector.detect(frames, every=every, max_gap=max_gap)
+
+
+def track_first_face(looks: Looks, count: int, *, max_gap: int = 8) -> LipTrack:
+    """The lips of the first face of each frame that was looked at, out of `count` frames."""
+    values = np.full((count, 7), np.nan)
+    for i, rows in looks.rows.items():
+        values[i] = next(iter(rows), np.nan)
+    return lip_track(values, max_gap=max_gap, note=looks.note)
 
 
 def lip_track(values: np.ndarray, *, max_gap: int, note: str = "") -> LipTrack:
@@ -261,11 +266,14 @@ def _measure(landmarker: Any, frame: Tensor, enlarge_to: int) -> np.ndarray:
     image = mp.Image(image_format=mp.ImageFormat.SRGB, data=_enlarged(frame, enlarge_to))
     height, width = frame.shape[:2]
     faces = landmarker.detect(image).face_landmarks
-    return np.array([_values(face, width, height) for face in faces]).reshape(-1, 7)
+    return np.array([lip_values(_pixels(face, width, height)) for face in faces]).reshape(-1, 7)
 
 
-def _values(face: Any, width: int, height: int) -> np.ndarray:
-    points = {i: np.array([face[i].x * width, face[i].y * height]) for i in NEEDED}
+def lip_values(points: Mapping[int, np.ndarray] | np.ndarray) -> np.ndarray:
+    """Box (4), opening, width and eye distance [7] of one face, from its mesh points in pixels.
+
+    `points` holds x and y by vertex number of MediaPipe's mesh; those of NEEDED suffice.
+    """
     outer = np.stack([points[i] for i in OUTER_LIPS])
     spans = (
         points[INNER_TOP] - points[INNER_BOTTOM],
@@ -273,6 +281,10 @@ def _values(face: Any, width: int, height: int) -> np.ndarray:
         points[LEFT_EYE] - points[RIGHT_EYE],
     )
     return np.concatenate([outer.min(0), outer.max(0), np.linalg.norm(np.stack(spans), axis=1)])
+
+
+def _pixels(face: Any, width: int, height: int) -> dict[int, np.ndarray]:
+    return {i: np.array([face[i].x * width, face[i].y * height]) for i in NEEDED}
 
 
 def _enlarged(frame: Tensor, enlarge_to: int) -> np.ndarray:

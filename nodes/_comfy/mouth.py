@@ -7,9 +7,16 @@ import comfy.model_management
 import comfy.utils
 from torch import Tensor
 
-from ...jova_core.mouth import MouthRegions, detect_mouths, draw_boxes, mouth_regions
+from ...jova_core.mouth import (
+    MouthRegions,
+    detect_mouths,
+    draw_boxes,
+    mouth_regions,
+    track_mouths,
+)
 from ...jova_core.mouth.faces import MOST_FACES
 from .files import face_model
+from .landmarks import looks_of
 from .media import bytes_of, to_image
 
 __all__ = ["MOST_FACES", "MouthMasks", "mouth_masks"]
@@ -36,14 +43,25 @@ class MouthMasks:
 
 
 def mouth_masks(
-    image: Tensor, faces: int, pad: float, frames_per_latent: int, pixels_per_latent: int
+    image: Tensor,
+    faces: int,
+    pad: float,
+    frames_per_latent: int,
+    pixels_per_latent: int,
+    face_landmarks: dict[str, Any] | None = None,
 ) -> MouthMasks:
-    """Mouths of IMAGE `[F, H, W, C]`; updating the progress bar raises after a cancel."""
+    """Mouths of IMAGE `[F, H, W, C]`, looked for or read from core's landmarks.
+
+    Updating the progress bar raises after a cancel.
+    """
     frames = bytes_of(image)
-    bar = comfy.utils.ProgressBar(len(frames))
-    tracks = detect_mouths(
-        frames, faces=faces, model_path=face_model(), progress=bar.update_absolute
-    )
+    if face_landmarks is not None:
+        tracks = track_mouths(looks_of(face_landmarks, image), len(frames), faces=faces)
+    else:
+        bar = comfy.utils.ProgressBar(len(frames))
+        tracks = detect_mouths(
+            frames, faces=faces, model_path=face_model(), progress=bar.update_absolute
+        )
     regions = mouth_regions(
         tracks,
         height=frames.shape[1],

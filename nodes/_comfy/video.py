@@ -7,11 +7,13 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ...jova_core.decoding import check_finite
+from ...jova_core.mouth import track_first_face
 from ...jova_core.sync.plot import plot_sync
-from ...jova_core.sync.report import measure_sync, sync_table
+from ...jova_core.sync.report import judge_sync, measure_sync, sync_table
 from ...jova_core.timeline import Timeline
 from .codecs import check_codec
 from .files import face_model
+from .landmarks import looks_of
 from .media import bytes_of, mono, to_audio, to_image
 from .mini import load_sample, sample_names
 from .model import model_config
@@ -53,11 +55,17 @@ def sample_media(name: str) -> tuple[Tensor, Tensor, dict[str, Any], float]:
     return video[:1], video, to_audio(sample.audio, sample.sample_rate), float(sample.fps)
 
 
-def sync_report(images: Tensor, audio: Any, fps: float) -> tuple[str, float, Tensor]:
-    """Table, offset in ms (0 where unknown) and plot of a clip."""
+def sync_report(
+    images: Tensor, audio: Any, fps: float, face_landmarks: dict[str, Any] | None = None
+) -> tuple[str, float, Tensor]:
+    """Table, offset in ms (0 where unknown) and plot of a clip; lips looked for or given."""
     wave, rate = mono(audio)
     rational = Fraction(fps).limit_denominator(1001)
-    report = measure_sync(bytes_of(images), wave, rate, rational, model_path=face_model())
+    if face_landmarks is not None:
+        track = track_first_face(looks_of(face_landmarks, images), len(images))
+        report = judge_sync(track, wave, rate, rational)
+    else:
+        report = measure_sync(bytes_of(images), wave, rate, rational, model_path=face_model())
     plot = plot_sync(
         report.lips, report.envelope, fps=report.fps, offset_frames=report.sync.offset_frames
     )

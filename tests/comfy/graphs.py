@@ -575,6 +575,51 @@ def a_sound_longer_than_the_clip_is_named(world):
     assert "0.56 s" in shown["text"][0]
 
 
+# 6: lips that core's own node found
+
+
+def face_landmarks(frames, size):
+    """FACE_LANDMARKS of one face whose lips, at (32, 64), open and shut."""
+    import numpy as np
+    from comfy_extras import nodes_mediapipe as core
+
+    faces = []
+    for index in range(frames):
+        points = np.full((478, 2), [40.0, 68.0])
+        points[61], points[291], points[0], points[17] = [32, 68], [48, 68], [40, 64], [40, 72]
+        points[14] = [40, 68 + index % 4]
+        points[33], points[263] = [28, 40], [52, 40]
+        faces.append([{"landmarks_xy": points, "score": 1.0}])
+    return core.FaceLandmarksType.io_type, {"frames": faces, "image_size": (size, size)}
+
+
+@check
+def core_landmarks_need_no_model_of_ours(world):
+    import torch
+
+    images = torch.zeros(12, 96, 96, 3)
+    kind, found = face_landmarks(12, 96)
+    for name in ("JoVAMouthMask", "JoVASyncReport"):
+        inputs = world.run.classes[name].define_schema().inputs
+        assert next(i for i in inputs if i.id == "face_landmarks").io_type == kind
+    settings = {"image": images, "faces": 1, "pad": 0.0}
+    mask, latent_mask, boxes, *_ = world.run("JoVAMouthMask", face_landmarks=found, **settings)
+    assert mask.sum(dim=(1, 2)).tolist() == [16 * 8] * 12
+    assert latent_mask.shape == (3, 12, 12)
+    assert boxes[0][0]["x"] == 32
+    wave = torch.sin(torch.arange(12000) / 8) * (torch.arange(12000) // 1000 % 4)
+    audio = {"waveform": wave[None, None] / 4, "sample_rate": 16000}
+    told = {"audio": audio, "fps": 16.0, "face_landmarks": found}
+    table = world.run("JoVASyncReport", images=images, **told)[0]
+    assert "found in 12 of 12 frames" in table, table
+    assert "in sync" in table, table
+    few = {**settings, "image": images[:5]}
+    words = ("of 12 frames of 96 x 96", "of the 5 frames")
+    refused(lambda: world.run("JoVAMouthMask", face_landmarks=found, **few), *words)
+    other = torch.zeros(12, 64, 96, 3)
+    refused(lambda: world.run("JoVASyncReport", images=other, **told), "96 x 64 px")
+
+
 # 13 and 16: loading and training
 
 

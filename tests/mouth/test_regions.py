@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from jova_core.errors import JoVAError
-from jova_core.mouth import MouthTracks, draw_boxes, mouth_regions
+from jova_core.mouth import MouthTracks, draw_boxes, mouth_regions, track_mouths
 from jova_core.mouth.faces import place
-from jova_core.mouth.landmarks import lip_track
+from jova_core.mouth.landmarks import NEEDED, OUTER_LIPS, Looks, lip_track, lip_values
 
 BOX = torch.tensor([32.0, 64.0, 48.0, 72.0])
 
@@ -58,3 +58,25 @@ def test_who_comes_after_a_cut_takes_the_place():
     both = [lip_track(r, max_gap=2) for r in rows]
     assert place(both, 10, 1).boxes[0, 0, 0] == 60
     assert place(both, 10, 2).boxes.shape == (10, 2, 4)
+
+
+def mesh(left):
+    """Points of a face whose outer lips span 16 x 8 px from (left, 64), its eyes 24 px apart."""
+    points = np.zeros((478, 2))
+    points[list(NEEDED)] = [left + 8, 68]
+    points[list(OUTER_LIPS[:4])] = [[left, 68], [left + 16, 68], [left + 8, 64], [left + 8, 72]]
+    points[13], points[14], points[291], points[263] = (
+        *([left + 8, y] for y in (66, 69)),
+        *([left + x, 68] for x in (16, 32)),
+    )
+    return points
+
+
+def test_points_of_another_detector_give_the_same_boxes():
+    row = lip_values(mesh(32))
+    assert row.tolist() == [32, 64, 48, 72, 3, 16, 24]
+    rows = {0: row[None], 1: np.zeros((0, 7)), 2: np.stack([lip_values(mesh(90)), row])}
+    tracks = track_mouths(Looks(rows=rows), 3, faces=2)
+    assert tracks.measured.tolist() == [[True, False], [False, False], [True, True]]
+    assert tracks.found[:, 0].all()
+    assert torch.equal(tracks.boxes[:, 0], BOX.expand(3, 4))
