@@ -142,6 +142,20 @@ def test_a_template_loads_runs_and_plays(page, server, path, request):
     assert page.ours[before:] == []
 
 
+def test_dates_in_a_file_name_are_filled_in_when_it_is_queued(page):
+    page.evaluate(LOAD, "/api/workflow_templates/ComfyUI-JoVA/text_to_talking_video.json")
+    name = page.evaluate(
+        """async () => {
+          const node = app.graph.nodes.find((node) => node.type === "JoVASaveVideo");
+          node.widgets.find((widget) => widget.name === "filename_prefix").value =
+            "%date:yyyy-MM-dd%/clip_%width%";
+          const { output } = await app.graphToPrompt();
+          return output[node.id].inputs.filename_prefix;
+        }"""
+    )
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d/clip_%width%", name)
+
+
 def test_the_templates_dialog_has_our_category(page):
     page.evaluate("() => app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     page.get_by_text("ComfyUI-JoVA").first.wait_for(timeout=20_000)
