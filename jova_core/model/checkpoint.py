@@ -13,6 +13,7 @@ from ..errors import JoVAError
 from ..files import read_header, read_tensor, read_tensors, write_tensors
 from ..presets import PRESETS, preset_config
 from .jova import JoVA
+from .quantized import dequantized
 
 FORMAT = "jova-1"
 CORE_PREFIX = "model.diffusion_model."  # before every name in files of ComfyUI's save nodes
@@ -72,7 +73,7 @@ def load_jova(path: Path, *, preset: str | None = None) -> Checkpoint:
 
 
 def load_tensors(path: Path, config: JoVAConfig) -> dict[str, Tensor]:
-    """The tensors of a network of this config, by their own names.
+    """The tensors of a network of this config, by their own names; 8-bit ones in fp32 again.
 
     JoVAError where the file holds another network.
     """
@@ -83,6 +84,7 @@ def load_tensors(path: Path, config: JoVAConfig) -> dict[str, Tensor]:
         if name.startswith(CORE_PREFIX)
     }
     tensors = inner or {name: tensor for name, tensor in tensors.items() if name != ABOUT}
+    tensors = dequantized(tensors)
     _check_shapes(path, tensors, config)
     return tensors
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ...config import JoVAConfig
 from ...errors import JoVAError
 from .layouts import Layout
-from .source import DTYPES, Source
+from .source import FLOATS, Source
 
 # Our added embeddings have no second bias: theirs joins that of the time embedding, exactly.
 _FOLDED = {
@@ -54,7 +54,7 @@ class Backbone:
         self.source, self.layout = source, layout
         self.files = {layout.renamed(name): name for name in source.tensors}
         for name, stored in source.tensors.items():
-            if stored.dtype not in DTYPES:
+            if stored.dtype not in FLOATS:
                 raise JoVAError(
                     f"Got {source.path} with {stored.dtype} weights ({name}); expected bf16, fp16 "
                     "or fp32; give the checkpoint that was not quantised."

@@ -14,8 +14,10 @@ from torch import Tensor
 from ...errors import JoVAError
 from ...files import read_metadata
 
-# Names of safetensors for what is converted; quantised weights have lost what a copy needs.
-DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+# Names of safetensors: of what can be converted, as 8-bit weights have lost what a copy needs, and
+# of all that is read and written.
+FLOATS = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+DTYPES = FLOATS | {"F8_E4M3": torch.float8_e4m3fn, "I8": torch.int8, "U8": torch.uint8}
 ALLOWED = "a video backbone: a .safetensors file, the .index.json of its shards, or their folder"
 CHUNK = 1 << 22  # bytes
 
