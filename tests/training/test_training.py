@@ -136,7 +136,7 @@ def test_resume_is_bit_exact(data, tmp_path, optimizer):
 
 def test_sigkill_and_resume_give_the_same_numbers(data, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    steps = 400
+    steps = 80
     run(data, whole, steps=steps)
     script = (
         "import sys, importlib.util as u; from pathlib import Path\n"
