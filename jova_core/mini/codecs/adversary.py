@@ -16,6 +16,8 @@ WIDTH = 16
 # Magnitudes to this power: soft parts are heard too.
 COMPRESSION = 0.3
 ADVERSARIAL_WEIGHT, MATCHING_WEIGHT = 0.3, 0.6
+# It judges the middle of some waves of a batch: judging all costs ten times a codec's own step.
+ROWS, SAMPLES = 6, 8192
 
 
 class SpectrumCritic(nn.Module):
@@ -24,7 +26,7 @@ class SpectrumCritic(nn.Module):
     def __init__(self, n_fft: int, hop: int) -> None:
         super().__init__()
         self.n_fft, self.hop = n_fft, hop
-        shapes = [(2, 1), (WIDTH, 2), (2 * WIDTH, 2), (2 * WIDTH, 2)]
+        shapes = [(2, 2), (WIDTH, 2), (2 * WIDTH, 2), (2 * WIDTH, 2)]
         widths = [WIDTH, 2 * WIDTH, 2 * WIDTH, 2 * WIDTH]
         self.layers = nn.ModuleList(
             weight_norm(nn.Conv2d(into, out, (5, 3), (stride, 1), (2, 1)))
@@ -60,6 +62,7 @@ class Critic:
         A scalar; gradients reach `made` only.
         """
         self.parts.requires_grad_(False)
+        made, real = _middle(made), _middle(real)
         total = made.new_zeros(())
         for part in self.parts:
             *features, verdict = part(made)
@@ -74,6 +77,7 @@ class Critic:
     def learn(self, made: Tensor, real: Tensor) -> float:
         """One step of the discriminators; returns their loss, 0.5 where they cannot tell."""
         self.parts.requires_grad_(True)
+        made, real = _middle(made), _middle(real)
         loss = torch.zeros(())
         for part in self.parts:
             loss = loss + (part(real)[-1] - 1).square().mean()
@@ -84,3 +88,9 @@ class Critic:
         nn.utils.clip_grad_norm_(self.parts.parameters(), 1.0)
         self.optimizer.step()
         return float(loss.detach())
+
+
+def _middle(wave: Tensor) -> Tensor:
+    """The part of `[B, N]` that is judged, `[up to ROWS, up to SAMPLES]`."""
+    start = max(0, wave.shape[1] - SAMPLES) // 2
+    return wave[:ROWS, start : start + SAMPLES]
