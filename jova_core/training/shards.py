@@ -94,8 +94,7 @@ def write_index(folder: Path, ids: Iterable[str]) -> None:
 def read_encoded(folder: Path) -> Encoded:
     """All encoded clips of the data set. Raises JoVAError for none."""
     clips, latents, masks, stats = [], {}, {}, None
-    index = folder / INDEX
-    only = set(json.loads(index.read_text(encoding="utf-8"))) if index.is_file() else None
+    only = _read_index(folder)
     for path in _paths(folder):
         tensors, about = read_tensors(path, *_KIND)
         outcomes, shard_stats = _read(path, about)
@@ -106,10 +105,14 @@ def read_encoded(folder: Path) -> Encoded:
             )
         for outcome in outcomes:
             clip = outcome.clip
-            if clip is not None and (only is None or clip.id in only):
-                clips.append(clip)
-                latents |= {f"{clip.id}.{s}": tensors[f"{clip.id}.{s}"] for s in ("video", "audio")}
-                masks[clip.id] = tensors[f"{clip.id}.mouth"]
+            if clip is None or (only is not None and clip.id not in only):
+                continue
+            parts = {part: f"{clip.id}.{part}" for part in ("video", "audio", "mouth")}
+            if not tensors.keys() >= set(parts.values()):
+                raise _damaged(path, KeyError(clip.id))
+            clips.append(clip)
+            latents |= {parts[part]: tensors[parts[part]] for part in ("video", "audio")}
+            masks[clip.id] = tensors[parts["mouth"]]
     if stats is None or not clips:
         raise JoVAError(f"{folder} contains no encoded clips; encode some with `jova data encode`.")
     return Encoded(clips=tuple(clips), latents=latents, masks=masks, stats=stats)
@@ -123,8 +126,24 @@ def _read(path: Path, about: dict[str, str]) -> tuple[list[Outcome], LatentStats
     """Outcomes and statistics in the metadata of a shard."""
     if about.get("format") != FORMAT:
         raise JoVAError(f"{path} is not a shard of encoded clips; move it out of the folder.")
-    outcomes = [_outcome(raw) for raw in json.loads(about["outcomes"])]
-    return outcomes, LatentStats.from_json(about["stats"])
+    try:
+        outcomes = [_outcome(raw) for raw in json.loads(about["outcomes"])]
+        return outcomes, LatentStats.from_json(about["stats"])
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise _damaged(path, error) from error
+
+
+def _read_index(folder: Path) -> set[str] | None:
+    """The ids of the data set's clips, if they are listed."""
+    path = folder / INDEX
+    try:
+        return set(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    except (ValueError, TypeError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> JoVAError:
+    return JoVAError(f"{path} is damaged ({error}); delete it and encode the data set again.")
 
 
 def _outcome(raw: dict[str, Any]) -> Outcome:

@@ -98,6 +98,10 @@ def elements_of_token(config: JoVAConfig) -> int:
     return config.video.channels * config.patch[1] * config.patch[2]
 
 
+# What core's nodes add to a condition that holds for a part of the picture only.
+_CONFINED = {"area", "mask"}
+
+
 class JoVAModel(comfy.model_base.BaseModel):
     """Core's side of sampling: conditions, normalised streams, a time for each latent."""
 
@@ -139,7 +143,7 @@ class JoVAModel(comfy.model_base.BaseModel):
         Raises JoVAError for streams that do not belong together, before the first step.
         """
         out = super().extra_conds(**kwargs)
-        shapes = kwargs["latent_shapes"]
+        shapes = kwargs.get("latent_shapes") or self.latent_shapes or [kwargs["noise"].shape]
         check_streams(self.config, read_streams(kwargs["noise"], shapes))
         out["latent_shapes"] = comfy.conds.CONDConstant(shapes)
         for key, value in read_conditions(self.config, kwargs).items():
@@ -285,6 +289,12 @@ def share_shapes(executor: Any, *args: Any, **kwargs: Any) -> Any:
             f"Got context windows along dimension {windows.dim}; expected 2, the time of both "
             "streams; set `dim` to 2."
         )
+    if len(shapes or ()) > 1 and any(_CONFINED & cond.keys() for c in _conds(guider) for cond in c):
+        raise JoVAError(
+            "Got conditioning for a part of the picture (Conditioning Set Area or Set Mask); "
+            "pictures and audio are sampled together and have no part in common: leave it out, or "
+            "sample the pictures alone."
+        )
     for model in models:
         model.latent_shapes = shapes
     try:
@@ -292,6 +302,10 @@ def share_shapes(executor: Any, *args: Any, **kwargs: Any) -> Any:
     finally:
         for model in models:
             model.latent_shapes = None
+
+
+def _conds(guider: Any) -> list[list[dict[str, Any]]]:
+    return [cond for cond in guider.conds.values() if cond is not None]
 
 
 def model_config(model: Any) -> JoVAConfig:

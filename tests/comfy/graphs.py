@@ -575,6 +575,15 @@ def a_sound_longer_than_the_clip_is_named(world):
     assert "0.56 s" in shown["text"][0]
 
 
+@check
+def a_prompt_for_a_part_of_the_picture_works_on_pictures_alone(world):
+    area = {"width": 48, "height": 48, "x": 0, "y": 0, "strength": 1.0}
+    part = world.run("ConditioningSetArea", conditioning=world.told[0], **area)[0]
+    parts(world.sample(world.separate(world.empty())[0], positive=part))
+    words = ("Conditioning Set Area or Set Mask", "leave it out")
+    refused(lambda: world.sample(world.empty(), positive=part), *words)
+
+
 # 6: lips that core's own node found
 
 
