@@ -32,8 +32,10 @@ __all__ = [
 _CHUNK_VALUES = 1 << 24  # of pixels converted at a time
 
 
-def check_image(images: Tensor) -> None:
+def check_image(images: Tensor | None) -> None:
     """JoVAError for what is no IMAGE."""
+    if images is None:
+        raise JoVAError("Got no images (from JoVA Decode without `video_vae`?); connect IMAGE.")
     if images.ndim != 4 or images.shape[3] not in (3, 4) or not images.numel():
         raise JoVAError(f"Got images of shape {list(images.shape)}; expected IMAGE [F, H, W, 3].")
 

@@ -12,7 +12,7 @@ from ...jova_core.vocabulary import describe_length, describe_markup, describe_u
 from .codecs import codec_name
 from .latent import both_streams
 from .masks import noise_masks, with_streams
-from .media import bytes_of
+from .media import bytes_of, check_image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +66,7 @@ def give_first_frame(
     video, audio = both_streams(latent)
     ratio = vae.spacial_compression_encode()
     size = (video.shape[3] * ratio, video.shape[4] * ratio)
+    check_image(image)
     fitted = fit_image(bytes_of(image[:1])[0], *size)
     encoded = vae.encode(fitted[None].float() / 255).to(video)
     video = video.clone()

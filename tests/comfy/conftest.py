@@ -86,6 +86,7 @@ class Server:
     url: str
     folder: Path
     log: Path
+    pid: int = 0
 
     def get(self, path):
         """Body of a GET, as JSON where it is."""
@@ -196,6 +197,7 @@ def start_server(comfy_root, comfy_python, comfy_environment, tmp_path_factory):
                 env=comfy_environment,
                 cwd=comfy_root,
             )
+            server.pid = process.pid
             try:
                 _wait_until_up(server, process)
                 yield server

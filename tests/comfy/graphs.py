@@ -576,6 +576,27 @@ def a_sound_longer_than_the_clip_is_named(world):
 
 
 @check
+def pictures_that_were_not_decoded_are_named(world):
+    """JoVA Decode without `video_vae` gives no pictures to whatever follows."""
+    sampled = world.sample(world.empty())
+    images = world.run("JoVADecode", model=world.model, latent=sampled)[0]
+    assert images is None
+    positive, negative = world.told
+    audio, latent = world.media()[2], world.empty()
+    told = {"positive": positive, "negative": negative, "latent": latent}
+    film = {"given": "video", "film": images, "video_vae": world.vaes[0]}
+    calls = {
+        "JoVASaveVideo": {"images": images, "fps": 16.0, "filename_prefix": "x"},
+        "JoVAMouthMask": {"image": images, "faces": 1, "pad": 0.0},
+        "JoVASyncReport": {"images": images, "audio": audio, "fps": 16.0},
+        "JoVAReferenceImage": {"image": images, "video_vae": world.vaes[0], **told},
+        "JoVATask": {"model": world.model, "latent": latent, **film},
+    }
+    for name, inputs in calls.items():
+        refused(lambda name=name, inputs=inputs: world.run(name, **inputs), "connect")
+
+
+@check
 def a_prompt_for_a_part_of_the_picture_works_on_pictures_alone(world):
     area = {"width": 48, "height": 48, "x": 0, "y": 0, "strength": 1.0}
     part = world.run("ConditioningSetArea", conditioning=world.told[0], **area)[0]
