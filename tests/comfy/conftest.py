@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.parse
@@ -18,6 +19,8 @@ from pathlib import Path
 import pytest
 
 PACK = Path(__file__).parents[2]
+# Checks run as scripts in ComfyUI, where the files beside them are modules; here, too.
+sys.path.append(str(Path(__file__).parent))
 BOOT_SECONDS, RUN_SECONDS = 240, 300
 NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

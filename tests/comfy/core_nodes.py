@@ -297,8 +297,8 @@ def taking(nodes):
 
 
 def main(root, pack, output, part, parts, results):
-    from compat import World
     from host import Graph, boot
+    from world import World
 
     nodes = boot(root, pack)
     import folder_paths

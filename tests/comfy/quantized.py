@@ -37,14 +37,14 @@ def check(world, pack, name):
         world.ksampler(model=again)
     finally:
         target.unlink()
-    from compat import alike, streams
+    from world import alike, streams
 
     return {"count": count, "held": held, "alike": alike(streams(clip), world.reference())}
 
 
 def main(root, pack, results):
-    from compat import World
     from host import Graph, boot
+    from world import World
 
     nodes = boot(root, pack)
     package = str(Path(pack)).replace(".", "_x_")

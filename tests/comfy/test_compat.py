@@ -4,9 +4,8 @@ import os
 import re
 from pathlib import Path
 
+import compat
 import pytest
-
-from . import compat
 
 PAGE = Path(__file__).parents[2] / "docs" / "compatibility.md"
 

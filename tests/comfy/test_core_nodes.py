@@ -4,9 +4,8 @@ import os
 import re
 from pathlib import Path
 
+import core_nodes
 import pytest
-
-from . import core_nodes
 
 PAGE = Path(__file__).parents[2] / "docs" / "core_nodes.md"
 WRITE = bool(os.environ.get("JOVA_WRITE_SNAPSHOTS"))

@@ -3,9 +3,8 @@
 import os
 from pathlib import Path
 
+import graphs
 import pytest
-
-from . import graphs
 
 PACK = Path(__file__).parents[2]
 

@@ -1,8 +1,7 @@
 """Checkpoints of `jova quantize` in a real ComfyUI."""
 
 import pytest
-
-from .quantized import FORMATS
+from quantized import FORMATS
 
 
 @pytest.fixture(scope="session")
