@@ -33,6 +33,7 @@ COLOURS = {
     "video_to_voice": (228, 140, 228),
     "train_lora": (236, 204, 88),
     "mouth_mask": (236, 120, 120),
+    "full_size": (196, 200, 210),
 }
 STRIP = Prompt(
     video_caption="a tan face with red hair in a blue shirt on a white background",
@@ -112,6 +113,9 @@ def thumbnail(pipeline: JoVAPipeline, name: str) -> Image.Image:
     if name == "mouth_mask":
         mouth_boxes(picture)
         return picture
+    if name == "full_size":
+        public_files(draw)
+        return picture
     clip, media, prompt = clip_of(pipeline, name)
     if name == "video_to_voice":
         for i, frame in enumerate(pictures(media.frames[:FRAMES], clip.audio)):
@@ -154,6 +158,22 @@ def mouth_boxes(picture: Image.Image) -> None:
         for i, frame in enumerate((4, 9, 14)):
             small = Image.fromarray(frames[frame].numpy()).resize((ROW, ROW), BICUBIC)
             picture.paste(small, (i * ROW, 60 + 200 * row))
+
+
+def public_files(draw: ImageDraw.ImageDraw) -> None:
+    """What a full-size checkpoint is joined with, as boxes; no such clip can be made here."""
+    rows = ((("T5-XXL", "Qwen2.5-7B"), 60), (("JoVA",), 200), (("Wan 2.1 VAE", "MMAudio VAE"), 340))
+    for names, top in rows:
+        width = (SIDE - 40) // len(names)
+        for i, text in enumerate(names):
+            left = 20 + i * width
+            box = (left + 6, top, left + width - 6, top + 80)
+            draw.rounded_rectangle(box, 10, outline=COLOURS["full_size"], width=2)
+            middle = (left + width // 2, top + 40)
+            draw.text(middle, text, WHITE, font(24), anchor="mm")
+    for top in (155, 295):
+        arrow(draw, top)
+    draw.text((240, 446), "480p, from a checkpoint of yours", GREY, font(18), anchor="mm")
 
 
 def strip(pipeline: JoVAPipeline) -> Image.Image:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
+FULL_SIZE = ROOT / "workflows" / "full_size.json"
+WORKFLOWS = sorted({*FULL_SIZE.parent.glob("*.json")} - {FULL_SIZE})
 SCHEMA = json.loads((ROOT / "tests" / "nodes" / "schema.json").read_text(encoding="utf-8"))
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # Marks, because they skip before a fixture starts the server.
@@ -140,6 +141,25 @@ def test_a_template_loads_runs_and_plays(page, server, path, request):
     assert abs(shown["seconds"] - 2.0625) < 0.02
     assert (shown["width"], shown["error"], shown["plays"]) == (384, None, True)
     assert page.ours[before:] == []
+
+
+def test_the_full_size_template_opens_and_names_the_files_it_lacks(page):
+    before = len(page.ours)
+    graph = page.evaluate(LOAD, "/api/workflow_templates/ComfyUI-JoVA/full_size.json")
+    twin = ROOT / "tests" / "workflows" / "full_size.api.json"
+    assert graph == json.loads(twin.read_text(encoding="utf-8"))
+    page.evaluate(LISTEN, RUN_MS)
+    page.get_by_role("button", name="Run", exact=True).first.click()
+    red = "() => app.graph.nodes.filter((node) => node.has_errors).map((node) => node.type)"
+    page.wait_for_function(f"({red})().length > 0")
+    assert sorted(page.evaluate(red)) == [
+        "JoVALoadCodecs",
+        "JoVALoadModel",
+        "JoVALoadTextEncoder",
+    ]
+    # JoVA Length asks for the checkpoint's rates, and shows the sentence that it gets instead.
+    assert [said for said in page.ours[before:] if "/jova/rates" not in said] == []
+    page.keyboard.press("Escape")
 
 
 def test_dates_in_a_file_name_are_filled_in_when_it_is_queued(page):

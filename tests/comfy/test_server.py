@@ -12,7 +12,8 @@ import pytest
 from jova_core.media import probe, read_audio, recipe_names
 
 ROOT = Path(__file__).parents[2]
-TWINS = sorted((ROOT / "tests" / "workflows").glob("*.api.json"))
+FULL_SIZE = ROOT / "tests" / "workflows" / "full_size.api.json"
+TWINS = sorted({*FULL_SIZE.parent.glob("*.api.json")} - {FULL_SIZE})
 SCHEMA = json.loads((ROOT / "tests" / "nodes" / "schema.json").read_text(encoding="utf-8"))
 BUNDLED = "jova-mini (bundled)"
 IMPORT_SECONDS = 0.3
@@ -154,6 +155,24 @@ def test_a_workflow_runs_to_its_file(server, path, request):
     assert abs(info.video.seconds - Fraction(33, 16)) < Fraction(1, 500)
     assert abs(info.audio.seconds - info.video.seconds) < Fraction(1, 16)
     assert float(read_audio(clip, 16_000).square().mean().sqrt()) > 0.005
+
+
+def test_the_full_size_workflow_lacks_nothing_but_its_files(server):
+    graph = json.loads(FULL_SIZE.read_text(encoding="utf-8"))
+    errors = server.post("/prompt", {"prompt": graph})["node_errors"]
+    wanted = {
+        name: graph[number]["inputs"][name]
+        for number in "123"
+        for name in ("checkpoint", "encoder_1", "encoder_2", "codecs", "audio_codec")
+        if name in graph[number]["inputs"]
+    }
+    said = [error for node in errors.values() for error in node["errors"]]
+    assert {error["type"] for error in said} == {"value_not_in_list"}
+    named = {
+        error["extra_info"]["input_name"]: error["extra_info"]["received_value"] for error in said
+    }
+    assert named == wanted
+    assert len(wanted) == 5
 
 
 def test_the_same_prompt_again_comes_from_the_cache(server):
