@@ -158,6 +158,19 @@ def _count_forwards(world):
     return lambda: len(calls)
 
 
+@check("CFG: both prompts in one pass")
+def both_prompts_in_one_pass(world):
+    """Core puts cond and uncond into one batch where their shapes agree and memory allows."""
+    count = _count_forwards(world)
+    world.ksampler(steps=4)
+    assert count() == 4, f"{count()} passes for 4 steps"
+    before = count()
+    jova_sampler(world, steps=4)
+    by_stream = count() - before
+    assert by_stream == 4, f"{by_stream} passes of JoVA Sampler for 4 steps"
+    return "4 steps take 4 passes in KSampler and in JoVA Sampler"
+
+
 @check("APG")
 def apg(world):
     model = world.run("APG", model=world.model(), eta=1.0, norm_threshold=5.0, momentum=0.0)[0]
