@@ -1,6 +1,6 @@
 """Core's VAE and text nodes on a JoVA, and what is given to a clip."""
 
-from world import BUNDLED, CAPTION, apart, check, core_of, decoded, jova_sampler, streams
+from world import BUNDLED, CAPTION, apart, check, core_of, decoded, jova_sampler, streams, tiny
 
 
 @check("VAEDecode, VAEDecodeTiled")
@@ -187,3 +187,30 @@ def latents_equal_the_command_lines(world):
         assert float((audio["waveform"][0, 0] - clip.audio).abs().max()) < 1e-3
     assert max(differences.values()) <= 1e-4, differences
     return ", ".join(f"{name} {value:.0e}" for name, value in differences.items())
+
+
+@check("clip lengths at 16, 24, 25 and 30 fps")
+def lengths_at_every_rate(world):
+    """A second and a half of sound, given and decoded: to the sample."""
+    import torch
+
+    wave = 0.1 * torch.sin(torch.arange(24000) / 9)
+    audio = {"waveform": wave[None, None], "sample_rate": 16000}
+    video_vae, audio_vae = world.vaes()
+    counts = []
+    for fps in (16, 24, 25, 30):
+        model, _, _ = tiny(world, fps)
+        length = {"model": model, "seconds": 1.5, "film_fps": 0.0}
+        frames = world.run("JoVALength", audio=audio, **length)[0]
+        sizes = {"frames": frames, "width": 32, "height": 32, "batch_size": 1}
+        latent = world.run("JoVAEmptyLatent", model=model, **sizes)[0]
+        given = {"given": "audio", "audio": audio, "audio_vae": audio_vae}
+        latent = world.run("JoVATask", model=model, latent=latent, **given)[0]
+        vaes = {"video_vae": video_vae, "audio_vae": audio_vae}
+        images, heard, rate = world.run("JoVADecode", model=model, latent=latent, **vaes)
+        samples = heard["waveform"].shape[-1]
+        assert (len(images), rate) == (frames, fps)
+        assert samples == round(frames * heard["sample_rate"] / fps), (fps, frames, samples)
+        assert 1.5 <= frames / fps < 1.5 + 4 / fps
+        counts.append(f"{frames} frames and {samples} samples")
+    return "; ".join(counts)

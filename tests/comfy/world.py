@@ -4,6 +4,7 @@ A check returns what it measured; an exception is its failure.
 """
 
 import dataclasses
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
@@ -189,15 +190,17 @@ def core_of(world):
     )
 
 
-def tiny(world):
+def tiny(world, fps=16):
     """A MODEL of two small blocks with a LATENT and CONDITIONING for it."""
     import tempfile
 
     import torch
 
     core = core_of(world)
+    plain = world.model().model.config
     config = dataclasses.replace(
-        core.presets.PRESETS["mini"],
+        plain,
+        video=dataclasses.replace(plain.video, fps=Fraction(fps)),
         dim=32,
         heads=2,
         rope_axes=(8, 4, 4),
