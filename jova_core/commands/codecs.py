@@ -50,6 +50,9 @@ def add_options(parser: ArgumentParser) -> None:
     )
     words = "go on with the unfinished run that left its state beside OUT"
     parser.add_argument("--resume", action="store_true", help=words)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    words = "threads that draw batches meanwhile; for a GPU, as many as there are cores (default 0)"
+    parser.add_argument("--ahead", type=int, default=0, help=words)
     add_threads(parser)
     parser.add_argument("--seed", type=int, default=0)
 
@@ -88,7 +91,8 @@ def run(options: Namespace) -> None:
         return
     parts = [options.out.with_suffix(f".{name}.safetensors") for name in ("video", "audio")]
     note("Training the video codec.")
-    common = {"seed": options.seed, "form": form, "resume": options.resume}
+    common = {name: getattr(options, name) for name in ("seed", "resume", "device", "ahead")}
+    common["form"] = form
     train_video_codec(data, parts[0], minutes=options.video_minutes, **common)
     note("Training the audio codec.")
     critic = options.people

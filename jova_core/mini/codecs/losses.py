@@ -27,12 +27,13 @@ def video_loss(
     *,
     latent_noise: float = LATENT_NOISE,
     flicker_weight: float = 0.0,
+    edge_weight: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
     """`[total, mean squared error, latent moments]` for a batch of crops, and what was decoded.
 
     video `[B, 3, F, H, W]` in [-1, 1], weight `[B, 1, F, H, W]`, noise like the latent.
     `latent_noise` is its deviation, `flicker_weight` weighs changes of the error from frame to
-    frame.
+    frame, `edge_weight` squared changes from pixel to pixel, of which seams are the largest.
     """
     latent = codec.encode(video)
     moments = _moments(latent.transpose(1, 2).flatten(0, 1).flatten(2))
@@ -42,6 +43,9 @@ def video_loss(
     pixel = (smooth * weight).mean() / weight.mean()
     if flicker_weight:
         pixel = pixel + flicker_weight * error.diff(dim=2).abs().mean()
+    if edge_weight:
+        steps = sum(error.diff(dim=axis).square().mean() for axis in (3, 4))
+        pixel = pixel + edge_weight * steps / (2 * PIXEL_KNEE)
     values = torch.stack([pixel + MOMENT_WEIGHT * moments, error.square().mean(), moments])
     return values, decoded
 
@@ -82,7 +86,7 @@ def _envelope_distance(output: Tensor, target: Tensor, sample_rate: int) -> Tens
 
     output and target are magnitudes `[B, bins, M]`; each band weighs the same however soft it is.
     """
-    filters = mel_filters(sample_rate, 2 * (output.shape[1] - 1), ENVELOPE_BANDS)
+    filters = mel_filters(sample_rate, 2 * (output.shape[1] - 1), ENVELOPE_BANDS).to(output)
     level = target.square().sum(1).sqrt()
     speech = (level > ENVELOPE_RANGE * level.amax() + 1e-2).float()[:, None]
     output, target, speech = (

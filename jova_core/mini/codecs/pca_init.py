@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from . import MiniAudioCodec, MiniVideoCodec
 from .audio import FEATURE_SCALE, LEVEL_OFFSET
 from .mel import LOG_FLOOR, mel_filters
-from .video import frame_groups
+from .video import FINE_STRIDE, frame_groups
 
 
 @torch.no_grad()
@@ -34,7 +34,8 @@ def start_video(codec: MiniVideoCodec, video: Tensor) -> None:
     nn.init.zeros_(decoder.stem.weight)[:channels, :, 1, 1] = torch.eye(channels)
     decoder.unfold.weight.copy_((basis * scale)[:, :, None, None])
     decoder.unfold.bias.copy_(mean[:, 0])
-    nn.init.zeros_(decoder.pixels.weight)[:, :48, 1, 1] = torch.eye(48)
+    count = 3 * FINE_STRIDE**2
+    decoder.pixels.weight[:count].zero_()[:, :count, 1, 1] = torch.eye(count)
     nn.init.zeros_(decoder.pixels.bias)
 
 

@@ -32,6 +32,9 @@ class VideoCodecConfig:
     hidden: int = 96
     fine_width: int = 48
     fine_blocks: int = 1  # on patches of 4 x 4 px, after the latents are unfolded
+    # Channels of two last convolutions on single pixels, which see across the patches' borders; 0:
+    # none.
+    pixel_width: int = 0
     encoder_blocks: int = 3
     decoder_blocks: int = 4
     # Temporal mixing only in the first blocks of each half: three latents of context are enough.
@@ -71,6 +74,22 @@ class Block(nn.Module):
             y = y + self.previous(torch.cat([cache, h[:-rows]]))
             cache = h[-rows:]
         return x + self.out(F.silu(y)), cache
+
+
+class PixelSmoothing(nn.Module):
+    """Pictures from pictures and `width` more channels: a residual of two 3x3 convolutions."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3 + width, width, 3, padding=1)
+        self.last = nn.Conv2d(width, 3, 3, padding=1)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `[N, 3 + width, H, W]` to `[N, 3, H, W]`."""
+        x = x.contiguous(memory_format=torch.channels_last)
+        return x[:, :3] + self.last(F.silu(self.first(x)))
 
 
 class Encoder(nn.Module):
@@ -118,7 +137,9 @@ class Decoder(nn.Module):
         self.unfold = nn.Conv2d(width, fine * 4 * TIME_STRIDE, 1)
         self.fine = Block(fine, fine)
         self.finer = nn.ModuleList(Block(fine, fine) for _ in range(config.fine_blocks - 1))
-        self.pixels = nn.Conv2d(fine, 3 * FINE_STRIDE**2, 3, padding=1)
+        wide = 3 + config.pixel_width
+        self.pixels = nn.Conv2d(fine, wide * FINE_STRIDE**2, 3, padding=1)
+        self.smooth = PixelSmoothing(config.pixel_width) if config.pixel_width else nn.Identity()
 
     def empty_caches(self, latent: Tensor, batch: int) -> list[Tensor]:
         """Return caches before the first latent: zeros `[B, width, h, w]` per temporal block."""
@@ -140,7 +161,7 @@ class Decoder(nn.Module):
         x = F.pixel_shuffle(x, 2).contiguous(memory_format=torch.channels_last)
         for block in (self.fine, *self.finer):
             x, _ = block(x)
-        x = F.pixel_shuffle(self.pixels(x), FINE_STRIDE)
+        x = self.smooth(F.pixel_shuffle(self.pixels(x), FINE_STRIDE))
         return x.unflatten(0, (-1, TIME_STRIDE)), left
 
 

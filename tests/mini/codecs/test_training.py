@@ -7,12 +7,13 @@ from safetensors.torch import load_file, save_file
 
 from jova_core.errors import JoVAError
 from jova_core.media.pixels import to_frames, to_video
-from jova_core.mini.codecs import MiniAudioCodec, MiniVideoCodec, load_codecs, train
+from jova_core.mini.codecs import MiniAudioCodec, MiniVideoCodec, load_codecs, loop, train
 from jova_core.mini.codecs.clips import mouth_mask
 from jova_core.mini.codecs.evaluate import evaluate_codecs
+from jova_core.mini.codecs.loop import Run
+from jova_core.mini.codecs.losses import video_loss
 from jova_core.mini.codecs.pca_init import start_audio, start_video
 from jova_core.mini.codecs.train import (
-    Run,
     train_audio_codec,
     train_video_codec,
     tune_video_decoder,
@@ -150,10 +151,10 @@ def test_tuning_the_decoder_leaves_the_latents_alone(dataset, tmp_path):
 
 def test_a_stopped_run_goes_on_as_if_it_had_not(dataset, tmp_path, monkeypatch):
     settings = {"steps": 6, "batch": 2, "crop": 16384, "critic": True, "compiled": False}
-    monkeypatch.setattr(train, "SAVE_EVERY", 2)
+    monkeypatch.setattr(loop, "SAVE_EVERY", 2)
     train_audio_codec(dataset, tmp_path / "whole.safetensors", **settings)
     half = tmp_path / "half.safetensors"
-    real, noise = train._noise_like, []
+    real, noise = loop._noise_like, []
 
     def stop(*args):
         noise.append(args)
@@ -161,14 +162,40 @@ def test_a_stopped_run_goes_on_as_if_it_had_not(dataset, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return real(*args)
 
-    monkeypatch.setattr(train, "_noise_like", stop)
+    monkeypatch.setattr(loop, "_noise_like", stop)
     with pytest.raises(KeyboardInterrupt):
         train_audio_codec(dataset, half, **settings)
-    monkeypatch.setattr(train, "_noise_like", real)
+    monkeypatch.setattr(loop, "_noise_like", real)
     assert half.with_suffix(".state.safetensors").exists()
     train_audio_codec(dataset, half, **settings, resume=True)
     assert not half.with_suffix(".state.safetensors").exists()
     whole, resumed = load_file(tmp_path / "whole.safetensors"), load_file(half)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
-    monkeypatch.setattr(train, "_train", None)  # a finished run is only loaded
+    monkeypatch.setattr(train, "train_codec", None)  # a finished run is only loaded
     assert train_audio_codec(dataset, half, **settings, resume=True) is not None
+
+
+def test_threads_draw_the_same_batches(dataset, tmp_path):
+    settings = {"steps": 3, "batch": 2, "crop": 16384, "compiled": False}
+    one = train_audio_codec(dataset, tmp_path / "one.safetensors", **settings)
+    two = train_audio_codec(dataset, tmp_path / "two.safetensors", ahead=3, **settings)
+    for name, value in one.state_dict().items():
+        assert torch.equal(value, two.state_dict()[name]), name
+
+
+def test_edges_weigh_seams_more_than_a_shift(dataset):
+    codec = MiniVideoCodec().eval()
+    video = torch.zeros(1, 3, 5, 32, 32)
+    noise, weight = torch.zeros(1, 16, 2, 4, 4), torch.ones(1, 1, 5, 32, 32)
+    with torch.no_grad():
+        shift, seam = torch.full_like(video, 0.1), torch.zeros_like(video)
+        seam[..., ::8] = 0.1 * 8**0.5
+        losses = []
+        for target in (shift, seam):
+            codec.decode = lambda _, target=target: target
+            plain, edged = (
+                video_loss(codec, noise, video, weight, edge_weight=w)[0][0] for w in (0.0, 1.0)
+            )
+            losses.append(float(edged - plain))
+    assert losses[0] == pytest.approx(0, abs=1e-6)
+    assert losses[1] > 0.01

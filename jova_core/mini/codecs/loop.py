@@ -1,0 +1,193 @@
+"""The loop that trains a mini codec: boxed by time or steps, resumable, on any device.
+
+Batches are functions of (seed, step). With `minutes` the learning rate follows the clock, so the
+run always ends annealed; with `steps` it follows the step and a run can be repeated exactly.
+"""
+
+import json
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ...errors import JoVAError
+from ...files import write_tensors
+from .adversary import Critic
+from .resume import CodecRun
+
+# The share of an audio run after which the critic joins: first the spectra must be right.
+CRITIC_FROM = 0.3
+# Steps between two states on disk.
+SAVE_EVERY = 200
+LOGGED = ("loss", "error", "moments")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Length, rate and output of a run; give one of `minutes` (wall clock) and `steps`."""
+
+    out: Path
+    minutes: float | None = None
+    steps: int | None = None
+    batch: int
+    lr: float
+    seed: int = 0
+    warmup: int = 100
+    log_every: int = 50
+    resume: bool = False
+    device: str = "cpu"
+    ahead: int = 0  # threads that draw batches while a step runs
+
+    def __post_init__(self) -> None:
+        if (self.minutes is None) == (self.steps is None):
+            raise JoVAError(
+                f"Got minutes {self.minutes} and steps {self.steps}; give either minutes or steps."
+            )
+
+    @property
+    def log(self) -> Path:
+        """The JSON lines beside `out`."""
+        return self.out.with_suffix(".jsonl")
+
+    @property
+    def state(self) -> Path:
+        """Where the run's state is kept until it ends."""
+        return self.out.with_suffix(".state.safetensors")
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to resume: its result is there and no state."""
+        return self.resume and self.out.exists() and not self.state.exists()
+
+    def fraction(self, step: int, seconds: float) -> float:
+        """The fraction of the run after so many steps and seconds, in [0, 1]."""
+        if self.steps is not None:
+            return min(1.0, step / self.steps)
+        return min(1.0, seconds / (60 * self.minutes))
+
+
+def finished_codec(codec: nn.Module, run: Run) -> nn.Module:
+    """The result of a finished run in `codec`."""
+    codec.load_state_dict(load_file(run.out))
+    return codec.eval()
+
+
+def train_codec(
+    codec: nn.Module,
+    loss_of: Callable[..., tuple[Tensor, Tensor]],
+    sample: Callable[[np.random.Generator], tuple[Tensor, ...]],
+    run: Run,
+    *,
+    compiled: bool,
+    critic: Critic | None = None,
+) -> nn.Module:
+    """Run the loop: AdamW, warm-up then cosine, clipped gradients, EMA; return the EMA codec."""
+    codec.train().to(run.device)
+    params = [p for p in codec.parameters() if p.requires_grad]
+    average = [p.detach().clone() for p in params]
+    optimizer = torch.optim.AdamW(params, lr=run.lr, betas=(0.9, 0.99), weight_decay=0.01)
+    networks, optimizers = {"codec": codec}, {"optimizer": optimizer}
+    if critic is not None:
+        critic.parts.to(run.device)
+        networks["critic"], optimizers["critic_optimizer"] = critic.parts, critic.optimizer
+    kept = CodecRun(networks=networks, optimizers=optimizers, average=average)
+    step, before = 0, 0.0
+    if run.resume and run.state.exists():
+        step, before = kept.load(run.state)
+    step_loss = torch.compile(loss_of) if compiled else loss_of
+    run.log.parent.mkdir(parents=True, exist_ok=True)
+    # Compiling takes a minute or two; the clock starts after it.
+    first = _to(run.device, sample(np.random.default_rng((run.seed, 0))))
+    step_loss(codec, _noise_like(codec, first[0], run.seed, 0), *first)
+    started, sums = time.monotonic() - before, torch.zeros(3, device=run.device)
+    with (
+        run.log.open("a" if step else "w", encoding="utf-8") as log,
+        closing(_drawn(sample, run.seed, step, run.ahead)) as batches,
+    ):
+        while (fraction := run.fraction(step, time.monotonic() - started)) < 1:
+            batch = _to(run.device, next(batches))
+            lr = run.lr * min(1, (step + 1) / run.warmup) * (1 + math.cos(math.pi * fraction)) / 2
+            optimizer.param_groups[0]["lr"] = lr
+            values, made = step_loss(codec, _noise_like(codec, batch[0], run.seed, step), *batch)
+            loss, judged = values[0], critic is not None and fraction >= CRITIC_FROM
+            if judged:
+                loss = loss + critic.loss(made, batch[0])
+            loss.backward()
+            norm = float(nn.utils.clip_grad_norm_(params, 1.0))
+            if not math.isfinite(norm):
+                raise JoVAError(f"Gradient became NaN or infinite at step {step}; lower the rate.")
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            if judged:
+                told_apart = critic.learn(made, batch[0])
+            torch._foreach_lerp_(average, params, 1 - min(0.998, (1 + step) / (10 + step)))
+            sums += values.detach()
+            step += 1
+            if step % run.log_every == 0:
+                row = {"step": step, "seconds": round(time.monotonic() - started, 1), "lr": lr}
+                row |= dict(zip(LOGGED, (sums / run.log_every).tolist(), strict=True))
+                row |= {"grad": norm} | ({"critic": told_apart} if judged else {})
+                log.write(json.dumps(row) + "\n")
+                log.flush()
+                sums.zero_()
+            if step % SAVE_EVERY == 0:
+                _save_average(codec, average, run.out)
+                kept.save(run.state, step, time.monotonic() - started)
+    averaged = _save_average(codec, average, run.out)
+    run.state.unlink(missing_ok=True)
+    return averaged
+
+
+def _drawn(
+    sample: Callable[[np.random.Generator], tuple[Tensor, ...]], seed: int, first: int, ahead: int
+) -> Iterator[tuple[Tensor, ...]]:
+    """Batches from step `first` on; `ahead` threads draw the next ones."""
+
+    def draw(step: int) -> tuple[Tensor, ...]:
+        return sample(np.random.default_rng((seed, step)))
+
+    if not ahead:
+        yield from map(draw, count(first))
+    with ThreadPoolExecutor(ahead) as pool:
+        waiting = deque(pool.submit(draw, first + number) for number in range(2 * ahead))
+        for step in count(first + 2 * ahead):
+            yield waiting.popleft().result()
+            waiting.append(pool.submit(draw, step))
+
+
+def _to(device: str, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(part.to(device, non_blocking=True) for part in batch)
+
+
+def _save_average(codec: nn.Module, average: list[Tensor], out: Path) -> nn.Module:
+    """Write the averaged weights to `out` and return a codec that holds them."""
+    averaged = type(codec)(codec.config)
+    averaged.load_state_dict(codec.state_dict())
+    with torch.no_grad():
+        names = (name for name, p in codec.named_parameters() if p.requires_grad)
+        for name, value in zip(names, average, strict=True):
+            averaged.get_parameter(name).copy_(value)
+    write_tensors(out, averaged.state_dict())
+    return averaged.eval()
+
+
+def _noise_like(codec: nn.Module, batch: Tensor, seed: int, step: int) -> Tensor:
+    """Return unit noise of the latent's shape, a function of (seed, step)."""
+    channels = codec.config.latent_channels
+    if batch.ndim == 5:
+        rows, _, frames, height, width = batch.shape
+        shape = (rows, channels, (frames + 3) // 4, height // 8, width // 8)
+    else:
+        shape = (batch.shape[0], channels, -(-batch.shape[1] // codec.samples_per_latent))
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+    return torch.randn(shape, generator=generator).to(batch.device)
