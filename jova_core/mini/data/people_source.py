@@ -31,7 +31,7 @@ from .people_clips import (
 )
 
 # Changes whenever the same numbers would give another clip.
-VERSION = "people-1"
+VERSION = "people-2"
 # Random streams of a clip beside the one that chooses who and what.
 _PLACES, _MOVES, _MOMENT = 1, 2, 3
 

@@ -157,18 +157,3 @@ def hang_lashes(
             tip = vertices[edges[i, 2], d] * (1 - w) + vertices[edges[i, 3], d] * w
             out[i, 0, d] = lid
             out[i, 1, d] = lid + (tip - lid) * length
-
-
-@kernel
-def develop(picture: np.ndarray, table: np.ndarray, factor: int, out: np.ndarray) -> None:
-    """Averages factor² linear pixels and shows them by the tone table: uint8 [., ., 3]."""
-    last, share = F(table.shape[0] - 1), F(0.5) / F(factor * factor)
-    for y in range(out.shape[0]):
-        for x in range(out.shape[1]):
-            for c in range(3):
-                total = F(0)
-                for j in range(factor):
-                    for i in range(factor):
-                        total += min(picture[y * factor + j, x * factor + i, c], F(2))
-                at = np.sqrt(max(F(0), total) * share) * last
-                out[y, x, c] = table[int(min(last, at))]

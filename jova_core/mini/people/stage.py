@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import JoVAError
+from .develop import develop
 from .head import Head
 from .light import harmonics, paint_backdrop, tone_table
-from .lines import develop, draw_strands, hang, hang_lashes, light_strands
+from .lines import draw_strands, hang, hang_lashes, light_strands
 from .perform import Moment, Performance, rest
 from .raster import add_units, normals, pose, project, rasterise, rotation
 from .shading import light_vertices, shade
