@@ -54,6 +54,22 @@ def is_quantized(name: str, shape: tuple[int, ...]) -> bool:
     return inside and name.endswith(WEIGHT) and len(shape) == 2
 
 
+def scale_of(weights: Tensor, kind: Kind) -> Tensor:
+    """fp32 scale of `[N, K]`: its largest value, or each row's `[N, 1]`, over the format's."""
+    largest = weights.abs().amax(1, keepdim=True).float()
+    if kind.dtype != torch.int8:
+        largest = largest.amax()
+    return largest.clamp(min=1e-12) / kind.largest
+
+
+def fill_numbers(weights: Tensor, scale: Tensor, kind: Kind, out: Tensor) -> None:
+    """Write a matrix over its scale as 8-bit numbers, a row at a time."""
+    for at, row in enumerate(weights):
+        scaled = row.float() / (scale[at] if scale.ndim else scale)
+        scaled = scaled.round() if kind.dtype == torch.int8 else scaled
+        out[at] = scaled.clamp(-kind.largest, kind.largest).to(kind.dtype)
+
+
 def _recipes(source: Source, name: str, kind: Kind) -> Iterator[Recipe]:
     """What becomes of one tensor: itself, or numbers, scale and the note that ComfyUI reads."""
     stored = source.tensors[name]
@@ -78,19 +94,12 @@ def _copy(value: Tensor, out: Tensor) -> None:
 
 
 def _scale(source: Source, name: str, kind: Kind, out: Tensor) -> None:
-    """The largest value of the matrix, or of each row, over the largest number of the format."""
-    largest = _read(source, name).abs().amax(1, keepdim=True).float()
-    out.copy_((largest if out.ndim else largest.amax()).clamp(min=1e-12) / kind.largest)
+    out.copy_(scale_of(_read(source, name), kind))
 
 
 def _numbers(source: Source, name: str, kind: Kind, out: Tensor) -> None:
-    shape = (out.shape[0], 1) if kind.dtype == torch.int8 else ()
-    scale = torch.empty(shape)
-    _scale(source, name, kind, scale)
-    for at, rows in enumerate(_read(source, name)):
-        scaled = rows.float() / (scale[at] if scale.ndim else scale)
-        scaled = scaled.round() if kind.dtype == torch.int8 else scaled
-        out[at] = scaled.clamp(-kind.largest, kind.largest).to(kind.dtype)
+    weights = _read(source, name)
+    fill_numbers(weights, scale_of(weights, kind), kind, out)
 
 
 def _read(source: Source, name: str) -> Tensor:
