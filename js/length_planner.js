@@ -11,6 +11,8 @@ const WIDTH = 330;
 // The views of the JoVA Length nodes in the graph, and the nodes to redraw.
 const views = new Map();
 const due = new Set();
+// Frames typed while the rates were on their way, by node.
+const typed = new Map();
 // Answers of the server by query: { rates }, { error }, or {} while waiting.
 const answers = new Map();
 
@@ -59,7 +61,16 @@ function refresh(node) {
 function drawDue() {
   const nodes = [...due];
   due.clear();
-  for (const node of nodes) views.get(node)?.show(describe(node, ratesFor));
+  for (const node of nodes) {
+    const plan = describe(node, ratesFor);
+    if (plan.rates && typed.has(node)) {
+      const frames = typed.get(node);
+      typed.delete(node);
+      setFrames(node, frames);
+    } else {
+      views.get(node)?.show(plan);
+    }
+  }
 }
 
 function secondsWidget(node) {
@@ -69,6 +80,7 @@ function secondsWidget(node) {
 function setFrames(node, frames) {
   const widget = secondsWidget(node);
   const { rates } = describe(node, ratesFor);
+  if (!rates && Number.isFinite(frames)) typed.set(node, frames);
   if (widget && rates && Number.isFinite(frames)) {
     const seconds = secondsForFrames(rates, frames, widget.options);
     // The two calls around it make this one undo step.
@@ -150,6 +162,7 @@ function addPlanner(node) {
   chain(node, "onRemoved", () => {
     views.delete(node);
     due.delete(node);
+    typed.delete(node);
     view.root.remove();
   });
 }

@@ -259,3 +259,23 @@ test("a removed node is let go, and one that comes back is drawn again", async (
   assert.match(look(node).text, /33 frames/);
   node.onRemoved();
 });
+
+test("frames typed while the rates are on their way are kept", async () => {
+  answer = () => ({ ok: true, json: async () => RATES });
+  const [graph, node] = [makeGraph(), makeLength()];
+  graph.add(1, makeLoader("own.safetensors"));
+  graph.add(2, node);
+  link(graph, node, 1);
+  await page.settle();
+  let arrive;
+  answer = () => new Promise((done) => (arrive = done));
+  page.listeners.reconnected();
+  type(look(node).field, "97");
+  await page.settle();
+  assert.match(look(node).text, /^Reading the rates/);
+  arrive({ ok: true, json: async () => RATES });
+  await page.settle();
+  assert.match(look(node).text, / 97 frames/);
+  assert.equal(node.widgets[0].value, 97 / 24);
+  node.onRemoved();
+});
