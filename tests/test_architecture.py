@@ -22,7 +22,7 @@ NODE_IDS = [str(path.relative_to(ROOT)) for path in NODE_FILES]
 # A file imports from lower ranks and from its own package only.
 ORDER = [
     *("errors", "fields", "config", "presets", "timeline", "latents", "prompt", "vocabulary"),
-    *("files", "chart", "codecs", "saved"),
+    *("files", "processes", "chart", "codecs", "saved"),
     *(
         "kernels",
         "model",

@@ -1,9 +1,7 @@
 """Clips → latents and mouth masks: in parallel, resumable, with a reason for each refusal."""
 
 import hashlib
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,6 +17,7 @@ from ..errors import JoVAError
 from ..media.pixels import to_video
 from ..mouth.landmarks import LipDetector, find_landmarker, sampled_frames
 from ..mouth.masks import latent_mask
+from ..processes import process_pool
 from .lock import locked
 from .shards import Outcome, TrainingClip, read_outcomes, write_index, write_shard
 from .source import ClipSource, RejectedError, SourceClip
@@ -110,10 +109,8 @@ def _encode_batches(
         for batch in batches:
             yield _encode_batch(job, batch, clip_done)
         return
-    # A forked child would inherit MediaPipe's and torch's threads half alive.
-    context = multiprocessing.get_context("spawn")
     count = min(workers, max(1, len(batches)))
-    with ProcessPoolExecutor(count, context, torch.set_num_threads, (1,)) as pool:
+    with process_pool(count, torch.set_num_threads, (1,)) as pool:
         for tensors, outcomes in pool.map(partial(_encode_batch, job), batches):
             for _ in outcomes:
                 clip_done()

@@ -3,9 +3,8 @@
 Legend: C channels, T latent frames, h w latent rows and columns, L audio latents.
 """
 
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
@@ -18,6 +17,7 @@ from ..codecs import Codecs, TextEncoder
 from ..config import JoVAConfig
 from ..errors import JoVAError
 from ..latents import AVLatents
+from ..processes import killed_workers_named, start_pool
 from .data import Batch, LatentSet
 from .encode import MouthRules, encode_clip
 from .settings import TrainSettings
@@ -80,13 +80,8 @@ class ClipStream(LatentSet):
         self.taken = 0
         self._coming: set[Future[list[_Sent]]] = set()
         self._groups: Iterator[Sequence[Any]] | None = None
-        # A forked child would inherit torch's threads half alive.
-        self._pool = ProcessPoolExecutor(
-            self.rules.workers,
-            multiprocessing.get_context("spawn"),
-            _start_worker,
-            (source, config, load_codecs),
-        )
+        workers = self.rules.workers
+        self._pool = start_pool(workers, _start_worker, (source, config, load_codecs))
 
     def __enter__(self) -> "ClipStream":
         """The stream itself."""
@@ -129,7 +124,9 @@ class ClipStream(LatentSet):
         timeout = None if block else 0
         done, self._coming = wait(self._coming, timeout, return_when=FIRST_COMPLETED)
         for future in done:
-            for info, video, audio, mouth in future.result():
+            with killed_workers_named():
+                made = future.result()
+            for info, video, audio, mouth in made:
                 raw = AVLatents(video=_received(video), audio=_received(audio))
                 self.add(info, raw, torch.from_numpy(mouth), self.config)
                 self.taken += 1

@@ -11,11 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from jova_core.errors import JoVAError
 from jova_core.media import probe, write_clip
 from jova_core.training.encode import encode_clips
-from jova_core.training.shards import PATTERN, read_encoded
+from jova_core.training.shards import PATTERN, read_encoded, read_outcomes
+from jova_core.training.stream import ClipStream, StreamRules
 
-from ..training.test_stream import CONFIG, Noise, load_tiny_codecs
+from ..training.test_stream import CONFIG, ENCODERS, SETTINGS, Noise, load_tiny_codecs
 from ..training.test_training import log_of, make_data, run
 
 CLIPS, STEPS, SAVES = 48, 24, 30
@@ -152,3 +154,34 @@ def test_saving(tmp_path, rng):
     assert kills
     save(root)
     assert len(list(root.glob("[0-9]*.mp4"))) == SAVES
+
+
+@dataclass(frozen=True)
+class Deadly(Noise):
+    """Kills the process that reads its last clip, as a system without memory does."""
+
+    def entries(self):
+        return [2 * number + 1 for number in range(24)]
+
+    def read(self, entry, config):
+        if entry >= 33:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().read(entry, config)
+
+
+def test_a_killed_worker_is_named_and_what_is_encoded_stays(tmp_path):
+    with pytest.raises(JoVAError, match=r"killed, perhaps for want of memory.*fewer workers"):
+        encode_clips(Deadly(), tmp_path, CONFIG, load_tiny_codecs, workers=2)
+    kept = len(read_outcomes(tmp_path))
+    assert kept in (0, 8, 16)
+    again = encode_clips(Noise(), tmp_path, CONFIG, load_tiny_codecs, workers=1)
+    assert again == []  # the folder is unlocked and whole
+
+
+def test_a_killed_worker_ends_a_stream_with_a_sentence():
+    rules = StreamRules(workers=1, least=40, most=60)
+    with (
+        ClipStream(Deadly(), CONFIG, load_tiny_codecs, rules) as stream,
+        pytest.raises(JoVAError, match="killed, perhaps for want of memory"),
+    ):
+        stream.batch(0, SETTINGS, ENCODERS, torch.float32)

@@ -1,9 +1,7 @@
 """The clip data set on disk: rendering, the index and reading a clip."""
 
 import json
-import multiprocessing
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +10,7 @@ import numpy as np
 
 from ...errors import JoVAError
 from ...files import atomic_write, read_tensors, write_problem
+from ...processes import process_pool
 from .animate import act
 from .character import SIZE
 from .script import FPS, Split, captions, write_script
@@ -179,8 +178,7 @@ def _render_all(job: _Job, workers: int) -> Iterator[ClipInfo]:
     if workers == 1:
         yield from (_render_clip(job, index) for index in range(total))
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker, (job,)) as pool:
+    with process_pool(workers, _start_worker, (job,)) as pool:
         yield from pool.map(_render_in_worker, range(total), chunksize=4)
 
 

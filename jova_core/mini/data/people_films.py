@@ -1,9 +1,7 @@
 """Films of people on disk, uncompressed: what the codecs are trained and measured on."""
 
 import json
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from safetensors.torch import save_file
 from ...config import JoVAConfig
 from ...errors import JoVAError
 from ...files import atomic_write, write_problem
+from ...processes import process_pool
 from ...training.source import RejectedError
 from ..voices.cache import read_plan, speech_path
 from .people_clips import PER_LOOK, Casting, ClipNumber
@@ -106,8 +105,7 @@ def _draw(jobs: Sequence[_Job], workers: int) -> Iterator[None]:
     if workers == 1:
         yield from map(_draw_film, jobs)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,)) as pool:
+    with process_pool(workers, torch.set_num_threads, (1,)) as pool:
         yield from pool.map(_draw_film, jobs, chunksize=2)
 
 

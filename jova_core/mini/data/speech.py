@@ -3,14 +3,13 @@
 import ctypes
 import ctypes.util
 import functools
-import multiprocessing
 import threading
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...errors import JoVAError
+from ...processes import process_pool
 from .vocabulary import UNSEEN_WORDS, VOICES, WORDS
 
 SAMPLE_RATE = 16000
@@ -216,8 +215,7 @@ def make_bank(
 
     It speaks in a new process: espeak-ng keeps state, so a word depends on what was said before.
     """
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
+    with process_pool(1) as pool:
         return pool.submit(_speak_all, words, voices).result()
 
 

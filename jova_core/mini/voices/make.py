@@ -1,14 +1,13 @@
 """Speech for the mini's clips: every utterance of a plan spoken once, by several processes."""
 
-import multiprocessing
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from ...errors import JoVAError
 from ...files import write_problem
+from ...processes import process_pool
 from .cache import Plan, Split, Utterance, speech_path, write_plan, write_speech
 from .cast import NEWCOMER, VOICES
 from .phrases import write_phrases
@@ -89,8 +88,7 @@ def make_speech(
             progress(number, total)
         return plan
     del engine
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker, (open_engine,)) as pool:
+    with process_pool(workers, _start_worker, (open_engine,)) as pool:
         for number, _ in enumerate(pool.map(_speak_in_worker, jobs), done + 1):
             progress(number, total)
     return plan
