@@ -24,13 +24,13 @@ def write(folder, audio, recipe="mp4", **options):
     return write_clip(path, FRAMES, audio, fps=16, sample_rate=RATE, recipe=recipe, **options)
 
 
-@pytest.mark.parametrize("low", [False, True])
-@pytest.mark.parametrize("count", range(1, 9))
+# Only layouts of six and eight channels have one for low frequencies.
+@pytest.mark.parametrize(
+    ("count", "low"), [*((n, False) for n in range(1, 9)), (6, True), (8, True)]
+)
 @pytest.mark.parametrize("recipe", ["mp4", "webm", "prores", "mkv_lossless"])
 def test_channels_keep_their_order(tmp_path, recipe, count, low):
     """A tone of its own in each channel is the strongest there, at its level."""
-    if low and count not in (6, 8):
-        pytest.skip("no low-frequency channel")
     hertz = [50 if low and i == 3 else 300 + 100 * i for i in range(count)]
     time = torch.arange(RATE) / RATE
     audio = torch.stack([0.3 * torch.sin(2 * math.pi * f * time) for f in hertz])
