@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from ..errors import JoVAError
-from ..files import check_target
+from ..files import check_target, existing_file
 from ..mini.codecs.forms import FORMS
 from ..mini.codecs.train import (
     train_audio_codec,
@@ -48,6 +48,8 @@ def add_options(parser: ArgumentParser) -> None:
         default=0.2,
         help="with --decoder-of: weight of frame-to-frame changes of the error (default 0.2)",
     )
+    words = "OUT of an earlier run: begin with the parts that it left beside it"
+    parser.add_argument("--start-from", type=Path, help=words)
     words = "go on with the unfinished run that left its state beside OUT"
     parser.add_argument("--resume", action="store_true", help=words)
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
@@ -60,19 +62,8 @@ def add_options(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> None:
     """Train both codecs in turn, or one decoder. Raises JoVAError."""
     use_threads(options)
-    for name in ("video_minutes", "audio_minutes"):
-        if not 0 < getattr(options, name) < float("inf"):
-            option = f"--{name.replace('_', '-')}"
-            raise JoVAError(f"{option} is {getattr(options, name):g}; give a time above 0.")
-    if options.seed < 0:
-        raise JoVAError(f"--seed is {options.seed}; give 0 or more.")
-    if not 0 <= options.flicker_weight < float("inf"):
-        weight = options.flicker_weight
-        raise JoVAError(f"--flicker-weight is {weight:g}; give 0 or more.")
-    if not 0 <= options.latent_noise < 1:
-        raise JoVAError(f"--latent-noise is {options.latent_noise:g}; give 0 to below 1.")
-    if options.resume and options.decoder_of is not None:
-        raise JoVAError("--resume goes on with both codecs; leave it out with --decoder-of.")
+    _check(options)
+    first_video, first_audio = _parts(options.start_from)
     check_target(options.out)
     data, form = options.data, FORMS["mini"]
     if options.people:
@@ -93,12 +84,46 @@ def run(options: Namespace) -> None:
     note("Training the video codec.")
     common = {name: getattr(options, name) for name in ("seed", "resume", "device", "ahead")}
     common["form"] = form
-    train_video_codec(data, parts[0], minutes=options.video_minutes, **common)
+    train_video_codec(
+        data, parts[0], minutes=options.video_minutes, init_from=first_video, **common
+    )
     note("Training the audio codec.")
-    critic = options.people
-    train_audio_codec(data, parts[1], minutes=options.audio_minutes, critic=critic, **common)
+    train_audio_codec(
+        data,
+        parts[1],
+        minutes=options.audio_minutes,
+        init_from=first_audio,
+        critic=options.people,
+        **common,
+    )
     write_codecs(data, *parts, options.out, form=form)
     result(str(options.out))
+
+
+def _check(options: Namespace) -> None:
+    for name in ("video_minutes", "audio_minutes"):
+        if not 0 < getattr(options, name) < float("inf"):
+            option = f"--{name.replace('_', '-')}"
+            raise JoVAError(f"{option} is {getattr(options, name):g}; give a time above 0.")
+    if options.seed < 0:
+        raise JoVAError(f"--seed is {options.seed}; give 0 or more.")
+    if not 0 <= options.flicker_weight < float("inf"):
+        weight = options.flicker_weight
+        raise JoVAError(f"--flicker-weight is {weight:g}; give 0 or more.")
+    if not 0 <= options.latent_noise < 1:
+        raise JoVAError(f"--latent-noise is {options.latent_noise:g}; give 0 to below 1.")
+    if options.resume and options.decoder_of is not None:
+        raise JoVAError("--resume goes on with both codecs; leave it out with --decoder-of.")
+
+
+def _parts(out: Path | None) -> tuple[Path | None, Path | None]:
+    """The video and the audio codec that an earlier run left beside its OUT."""
+    if out is None:
+        return None, None
+    names = {kind: out.with_suffix(f".{kind}.safetensors") for kind in ("video", "audio")}
+    allowed = "the OUT of an earlier `jova train-codecs`"
+    video, audio = (existing_file(path, f"{kind} codec", allowed) for kind, path in names.items())
+    return video, audio
 
 
 def _draw_films(options: Namespace) -> Path:
