@@ -112,8 +112,13 @@ def _check(options: Namespace) -> None:
         raise JoVAError(f"--flicker-weight is {weight:g}; give 0 or more.")
     if not 0 <= options.latent_noise < 1:
         raise JoVAError(f"--latent-noise is {options.latent_noise:g}; give 0 to below 1.")
-    if options.resume and options.decoder_of is not None:
-        raise JoVAError("--resume goes on with both codecs; leave it out with --decoder-of.")
+    if options.ahead < 0:
+        raise JoVAError(f"--ahead is {options.ahead}; give 0 or more threads.")
+    of_both = {"--resume": options.resume, "--start-from": options.start_from is not None}
+    of_both |= {"--device": options.device != "cpu", "--ahead": options.ahead > 0}
+    given = next((name for name, is_given in of_both.items() if is_given), None)
+    if given and options.decoder_of is not None:
+        raise JoVAError(f"{given} is for training both codecs; leave it out with --decoder-of.")
 
 
 def _parts(out: Path | None) -> tuple[Path | None, Path | None]:

@@ -64,18 +64,8 @@ def clip_text_encode(world):
 def given_audio_is_clean_and_kept(world):
     _, audio_vae = world.vaes()
     _, _, voice, _ = world.run("JoVASampleMedia")
-    frames = world.run("JoVALength", model=world.model(), seconds=1.0, audio=voice)[0]
-    latent = world.run(
-        "JoVATask",
-        model=world.model(),
-        latent=world.empty(frames=frames),
-        given="audio",
-        audio=voice,
-        audio_vae=audio_vae,
-    )[0]
-    known = latent["samples"].unbind()[1]
-    seen = _times(world, lambda: streams(jova_sampler(world, latent=latent, steps=3)))
-    (_, audio), times = seen
+    given = {"audio": voice, "audio_vae": audio_vae}
+    (_, known), (_, audio), times = _given(world, {"audio": voice}, given="audio", **given)
     assert float((audio - known).abs().max()) < 1e-5, "the given audio changed"
     assert all(float(t_audio.abs().max()) == 0 for _, t_audio in times), "given audio is not at 0"
     assert all(float(t_video.min()) > 0 for t_video, _ in times)
@@ -86,22 +76,21 @@ def given_audio_is_clean_and_kept(world):
 def given_video_is_clean_and_kept(world):
     video_vae, _ = world.vaes()
     _, frames, _, fps = world.run("JoVASampleMedia")
-    count = world.run("JoVALength", model=world.model(), seconds=1.0, film=frames)[0]
-    latent = world.run(
-        "JoVATask",
-        model=world.model(),
-        latent=world.empty(frames=count),
-        given="video",
-        film=frames,
-        video_vae=video_vae,
-        film_fps=fps,
-    )[0]
-    known = latent["samples"].unbind()[0]
-    (video, _), times = _times(world, lambda: streams(jova_sampler(world, latent=latent, steps=3)))
+    given = {"film": frames, "video_vae": video_vae, "film_fps": fps}
+    (known, _), (video, _), times = _given(world, {"film": frames}, given="video", **given)
     assert float((video - known).abs().max()) < 1e-4, "the given video changed"
     assert all(float(t_video.abs().max()) == 0 for t_video, _ in times)
     assert all(float(t_audio.min()) > 0 for _, t_audio in times)
     return "the video stays, at time 0; the audio is generated"
+
+
+def _given(world, measured, **task):
+    """Both streams as JoVA Task gives them and as sampled, for a clip as long as `measured`."""
+    model = world.model()
+    frames = world.run("JoVALength", model=model, seconds=1.0, **measured)[0]
+    latent = world.run("JoVATask", model=model, latent=world.empty(frames=frames), **task)[0]
+    made, times = _times(world, lambda: streams(jova_sampler(world, latent=latent, steps=3)))
+    return latent["samples"].unbind(), made, times
 
 
 def _times(world, run):

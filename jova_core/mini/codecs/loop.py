@@ -96,10 +96,10 @@ def train_codec(
     params = [p for p in codec.parameters() if p.requires_grad]
     average = [p.detach().clone() for p in params]
     optimizer = torch.optim.AdamW(params, lr=run.lr, betas=(0.9, 0.99), weight_decay=0.01)
-    networks, optimizers = {"codec": codec}, {"optimizer": optimizer}
+    networks, optimizers = {"codec": codec}, [optimizer]
     if critic is not None:
-        critic.parts.to(run.device)
-        networks["critic"], optimizers["critic_optimizer"] = critic.parts, critic.optimizer
+        networks["critic"] = critic.parts.to(run.device)
+        optimizers.append(critic.optimizer)
     kept = CodecRun(networks=networks, optimizers=optimizers, average=average)
     step, before = 0, 0.0
     if run.resume and run.state.exists():
@@ -157,7 +157,7 @@ def _drawn(
         return sample(np.random.default_rng((seed, step)))
 
     if not ahead:
-        yield from map(draw, count(first))
+        yield from map(draw, count(first))  # without end
     with ThreadPoolExecutor(ahead) as pool:
         waiting = deque(pool.submit(draw, first + number) for number in range(2 * ahead))
         for step in count(first + 2 * ahead):
