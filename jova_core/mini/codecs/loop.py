@@ -92,15 +92,9 @@ def train_codec(
     critic: Critic | None = None,
 ) -> nn.Module:
     """Run the loop: AdamW, warm-up then cosine, clipped gradients, EMA; return the EMA codec."""
-    codec.train().to(run.device)
-    params = [p for p in codec.parameters() if p.requires_grad]
-    average = [p.detach().clone() for p in params]
-    optimizer = torch.optim.AdamW(params, lr=run.lr, betas=(0.9, 0.99), weight_decay=0.01)
-    networks, optimizers = {"codec": codec}, [optimizer]
-    if critic is not None:
-        networks["critic"] = critic.parts.to(run.device)
-        optimizers.append(critic.optimizer)
-    kept = CodecRun(networks=networks, optimizers=optimizers, average=average)
+    kept = _begin(codec, run, critic)
+    optimizer, average = kept.optimizers[0], kept.average
+    params = optimizer.param_groups[0]["params"]
     step, before = 0, 0.0
     if run.resume and run.state.exists():
         step, before = kept.load(run.state)
@@ -146,6 +140,18 @@ def train_codec(
     averaged = _save_average(codec, average, run.out)
     run.state.unlink(missing_ok=True)
     return averaged
+
+
+def _begin(codec: nn.Module, run: Run, critic: Critic | None) -> CodecRun:
+    """The networks on the run's device, with optimizers and an average that begin with them."""
+    params = [p for p in codec.train().to(run.device).parameters() if p.requires_grad]
+    average = [p.detach().clone() for p in params]
+    optimizers = [torch.optim.AdamW(params, lr=run.lr, betas=(0.9, 0.99), weight_decay=0.01)]
+    networks = {"codec": codec}
+    if critic is not None:
+        networks["critic"] = critic.parts.to(run.device)
+        optimizers.append(critic.optimizer)
+    return CodecRun(networks=networks, optimizers=optimizers, average=average)
 
 
 def _drawn(
