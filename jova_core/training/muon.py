@@ -17,8 +17,9 @@ COEFFICIENTS, ITERATIONS = (3.4445, -4.7750, 2.0315), 5
 
 
 class Muon(Optimizer):
-    """Nesterov momentum whose update is orthogonalised, for 2-D parameters.
+    """Nesterov momentum whose update is orthogonalised, for matrices and convolutions.
 
+    Of a convolution each filter is a row.
     Its step has the RMS of an AdamW step of the same rate: 0.2 · √(larger side), from "Muon is
     Scalable for LLM Training" (arXiv 2502.16982). Only the orthogonalisation computes in `dtype`.
     """
@@ -42,13 +43,14 @@ class Muon(Optimizer):
             shapes: dict[torch.Size, list[Tensor]] = defaultdict(list)
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    shapes[parameter.shape].append(parameter)
+                    shapes[parameter.flatten(1).shape].append(parameter)
             for shape, same in shapes.items():
-                momenta = torch.stack([self._momentum(p, group) for p in same])
+                momenta = torch.stack([self._momentum(p, group).flatten(1) for p in same])
                 updates = orthogonal(momenta.to(self.dtype)).to(momenta.dtype)
                 torch._foreach_mul_(same, 1 - group["lr"] * group["weight_decay"])
                 rate = group["lr"] * 0.2 * math.sqrt(max(shape))
-                torch._foreach_add_(same, list(updates), alpha=-rate)
+                shaped = [update.view(p.shape) for update, p in zip(updates, same, strict=True)]
+                torch._foreach_add_(same, shaped, alpha=-rate)
 
     def _momentum(self, parameter: Tensor, group: dict) -> Tensor:
         state, share = self.state[parameter], group["momentum"]

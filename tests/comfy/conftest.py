@@ -170,10 +170,6 @@ class Server:
             assert time.monotonic() < end, f"no {pattern} in {seconds} s:\n{self.tail()}"
             time.sleep(0.1)
 
-    def import_seconds(self):
-        """What ComfyUI says that importing the pack took, to a tenth."""
-        return float(re.search(r"([\d.]+) seconds: \S*ComfyUI-JoVA", self.said())[1])
-
 
 @pytest.fixture(scope="session")
 def start_server(comfy_root, comfy_python, comfy_environment, tmp_path_factory):

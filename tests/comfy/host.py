@@ -12,6 +12,13 @@ from pathlib import Path
 
 def boot(root, pack):
     """ComfyUI's `nodes` module with core's extra nodes and the pack at `pack` loaded."""
+    nodes = boot_core(root)
+    load_pack(nodes, pack)
+    return nodes
+
+
+def boot_core(root):
+    """ComfyUI's `nodes` module with core's extra nodes."""
     os.chdir(root)
     sys.path[:0] = [str(root)]
     os.environ.update(HF_HUB_OFFLINE="1", DO_NOT_TRACK="1")
@@ -26,12 +33,13 @@ def boot(root, pack):
 
     import nodes
 
-    async def load():
-        await nodes.init_builtin_extra_nodes()
-        assert await nodes.load_custom_node(str(Path(pack))), "the pack did not load"
-
-    asyncio.run(load())
+    asyncio.run(nodes.init_builtin_extra_nodes())
     return nodes
+
+
+def load_pack(nodes, pack):
+    """Load the pack at `pack` as ComfyUI loads what lies in custom_nodes."""
+    assert asyncio.run(nodes.load_custom_node(str(Path(pack)))), "the pack did not load"
 
 
 class Graph:

@@ -16,7 +16,7 @@ FULL_SIZE = ROOT / "tests" / "workflows" / "full_size.api.json"
 TWINS = sorted({*FULL_SIZE.parent.glob("*.api.json")} - {FULL_SIZE})
 SCHEMA = json.loads((ROOT / "tests" / "nodes" / "schema.json").read_text(encoding="utf-8"))
 BUNDLED = "jova-mini (bundled)"
-IMPORT_SECONDS = 0.3
+IMPORT_SHARE = 0.05
 CANCELLED_STEPS, CANCEL_AT, LATE = 600, 40, 100
 PLAYABLE = {(".mp4", "h264"), (".webm", "vp9"), (".gif", "gif")}
 
@@ -75,14 +75,10 @@ def test_the_pack_loads(server):
     assert {name for name in info if name.startswith("JoVA")} == set(SCHEMA)
 
 
-def test_importing_the_pack_is_quick(server, start_server):
-    seconds = server.import_seconds()
-    for _ in range(3):
-        if seconds > IMPORT_SECONDS:
-            # The first import compiles, and other tests run beside this one.
-            with start_server() as again:
-                seconds = min(seconds, again.import_seconds())
-    assert seconds <= IMPORT_SECONDS
+def test_importing_the_pack_is_quick(run_checks):
+    # The first import may compile; the second finds what it left.
+    seconds = [run_checks("import_time.py") for _ in range(2)]
+    assert min(each["pack"] / each["core"] for each in seconds) <= IMPORT_SHARE, seconds
 
 
 @pytest.mark.parametrize("name", SCHEMA)

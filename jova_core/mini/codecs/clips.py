@@ -14,7 +14,7 @@ from ..data.people_films import INDEX, read_films
 from ..voices.cache import read_speech
 
 # The mouth is one pixel in a hundred and what people look at.
-MOUTH_WEIGHT = 6.0
+MOUTH_WEIGHT = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,6 @@ FORMS: dict[str, CodecForm] = {
         ),
         audio=AudioCodecConfig(name="jova-mini2-audio", decoder_width=176, decoder_blocks=6),
         crop=64,
-        edge_weight=0.5,
+        edge_weight=1.0,
     ),
 }

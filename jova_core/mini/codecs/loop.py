@@ -22,11 +22,12 @@ from torch import Tensor, nn
 
 from ...errors import JoVAError
 from ...files import write_tensors
+from ...training.muon import Muon
 from .adversary import Critic
 from .resume import CodecRun
 
-# The share of an audio run after which the critic joins: first the spectra must be right.
-CRITIC_FROM = 0.3
+# Convolutions to fewer channels (pictures, say) learn by AdamW.
+NARROW = 16
 # Steps between two states on disk.
 SAVE_EVERY = 200
 LOGGED = ("loss", "error", "moments")
@@ -90,11 +91,15 @@ def train_codec(
     *,
     compiled: bool,
     critic: Critic | None = None,
+    critic_from: float = 0.0,
 ) -> nn.Module:
-    """Run the loop: AdamW, warm-up then cosine, clipped gradients, EMA; return the EMA codec."""
-    kept = _begin(codec, run, critic)
-    optimizer, average = kept.optimizers[0], kept.average
-    params = optimizer.param_groups[0]["params"]
+    """Run the loop: warm-up then cosine, clipped gradients, EMA; return the EMA codec.
+
+    The critic joins after `critic_from` of the run.
+    """
+    optimizers, kept = _begin(codec, run, critic)
+    average = kept.average
+    params = [p for p in codec.parameters() if p.requires_grad]
     step, before = 0, 0.0
     if run.resume and run.state.exists():
         step, before = kept.load(run.state)
@@ -111,17 +116,18 @@ def train_codec(
         while (fraction := run.fraction(step, time.monotonic() - started)) < 1:
             batch = _to(run.device, next(batches))
             lr = run.lr * min(1, (step + 1) / run.warmup) * (1 + math.cos(math.pi * fraction)) / 2
-            optimizer.param_groups[0]["lr"] = lr
             values, made = step_loss(codec, _noise_like(codec, batch[0], run.seed, step), *batch)
-            loss, judged = values[0], critic is not None and fraction >= CRITIC_FROM
+            loss, judged = values[0], critic is not None and fraction >= critic_from
             if judged:
                 loss = loss + critic.loss(made, batch[0])
             loss.backward()
             norm = float(nn.utils.clip_grad_norm_(params, 1.0))
             if not math.isfinite(norm):
                 raise JoVAError(f"Gradient became NaN or infinite at step {step}; lower the rate.")
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            for optimizer in optimizers:
+                optimizer.param_groups[0]["lr"] = lr
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
             if judged:
                 told_apart = critic.learn(made, batch[0])
             torch._foreach_lerp_(average, params, 1 - min(0.998, (1 + step) / (10 + step)))
@@ -142,16 +148,29 @@ def train_codec(
     return averaged
 
 
-def _begin(codec: nn.Module, run: Run, critic: Critic | None) -> CodecRun:
-    """The networks on the run's device, with optimizers and an average that begin with them."""
+def _begin(
+    codec: nn.Module, run: Run, critic: Critic | None
+) -> tuple[list[torch.optim.Optimizer], CodecRun]:
+    """The codec's optimizers, and all that the run changes, on the run's device."""
     params = [p for p in codec.train().to(run.device).parameters() if p.requires_grad]
     average = [p.detach().clone() for p in params]
-    optimizers = [torch.optim.AdamW(params, lr=run.lr, betas=(0.9, 0.99), weight_decay=0.01)]
+    mixing = [p for p in params if _mixes_channels(p)]
+    others = [p for p in params if not _mixes_channels(p)]
+    optimizers = [
+        torch.optim.AdamW(others, lr=run.lr, betas=(0.9, 0.99), weight_decay=0.01),
+        Muon(mixing, lr=run.lr),
+    ]
     networks = {"codec": codec}
+    of_all = list(optimizers)
     if critic is not None:
         networks["critic"] = critic.parts.to(run.device)
-        optimizers.append(critic.optimizer)
-    return CodecRun(networks=networks, optimizers=optimizers, average=average)
+        of_all.append(critic.optimizer)
+    return optimizers, CodecRun(networks=networks, optimizers=of_all, average=average)
+
+
+def _mixes_channels(parameter: Tensor) -> bool:
+    """Whether it is a convolution from many channels to many: those are what Muon is for."""
+    return parameter.ndim == 4 and min(parameter.shape[:2]) > 1 and parameter.shape[0] >= NARROW
 
 
 def _drawn(

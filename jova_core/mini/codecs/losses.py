@@ -13,7 +13,10 @@ MOMENT_WEIGHT = 1e-3
 LATENT_REACH, TAIL_WEIGHT = 3.5, 20.0
 # Charbonnier's knee on a [-1, 1] scale: squared below, absolute above.
 PIXEL_KNEE = 0.3
-SPECTRA = ((512, 128), (1024, 256))
+# Windows and hops of compared spectra. But for the envelopes' they do not fall on the vocoder's
+# own frames of 256 samples, else what goes wrong between two of them would cost nothing.
+SPECTRA = ((256, 60), (512, 128), (1024, 240))
+ENVELOPE_SPECTRUM = 512
 # Envelope term: bands, frames of 8 ms per window (384 ms, the span of speech-intelligibility
 # measures), step between windows, and the level under the loudest frame that counts as silence.
 ENVELOPE_BANDS, ENVELOPE_WINDOW, ENVELOPE_STEP, ENVELOPE_RANGE = 20, 48, 12, 0.01
@@ -61,7 +64,7 @@ def audio_loss(codec: MiniAudioCodec, noise: Tensor, wave: Tensor) -> tuple[Tens
         logs = (output.clamp(min=LOG_FLOOR).log() - target.clamp(min=LOG_FLOOR).log()).abs().mean()
         shape = (output - target).square().sum().sqrt() / (target.square().sum().sqrt() + 1)
         total = total + logs + shape
-        if n_fft == SPECTRA[0][0]:
+        if n_fft == ENVELOPE_SPECTRUM:
             total = total + 4 * _envelope_distance(output, target, codec.config.sample_rate)
         if n_fft == codec.config.n_fft:
             bands, rate = codec.config.mel_bands, codec.config.sample_rate

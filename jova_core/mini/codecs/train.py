@@ -19,6 +19,10 @@ from .loop import Run, finished_codec, train_codec
 from .losses import audio_loss, video_loss
 from .pca_init import start_audio, start_video
 
+# The share of an audio run from scratch after which the critic joins: first the spectra must be
+# right.
+CRITIC_FROM = 0.3
+
 
 def train_video_codec(
     dataset_root: Path | str,
@@ -27,7 +31,7 @@ def train_video_codec(
     minutes: float | None = None,
     steps: int | None = None,
     batch: int = 6,
-    lr: float = 7e-4,
+    lr: float = 1.5e-3,
     seed: int = 0,
     form: CodecForm = FORMS["mini"],
     latents: int = 3,
@@ -134,8 +138,10 @@ def train_audio_codec(
 
     if init_from is not None:
         codec.load_state_dict(load_file(init_from))
+    judge = Critic(seed) if critic else None
+    joins = 0.0 if init_from is not None else CRITIC_FROM
     return train_codec(
-        codec, audio_loss, sample, run, compiled=compiled, critic=Critic(seed) if critic else None
+        codec, audio_loss, sample, run, compiled=compiled, critic=judge, critic_from=joins
     )
 
 
