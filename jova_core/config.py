@@ -125,6 +125,9 @@ class JoVAConfig:
     audio_patch: int = 1  # ours
     image_channels: int = 16  # Waver: the latent of the reference picture
     mask_channels: int = 4  # Waver
+    # Which given pictures enter by these channels: a reference picture at the beginning, or any
+    # given part of the video, as the paper's second version has it.
+    given_pictures: Literal["first", "all"] = "first"
     rope_axes: tuple[int, int, int] = (16, 56, 56)  # time, rows, columns; sums to the head width
     rope_theta: float = 10_000.0
     rope_time: Literal["aligned", "scaled", "none"] = "aligned"  # the paper's; its formula is ours

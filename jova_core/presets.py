@@ -22,6 +22,7 @@ _JOVA_24B = JoVAConfig(
     heads=24,
     dual_blocks=16,
     single_blocks=40,
+    given_pictures="all",
     learned_pos="factorised",
     video=_WAN,
     text=(_T5, _QWEN),
@@ -57,6 +58,7 @@ _MINI2 = replace(
     mlp_ratio=3,
     text_refiner_blocks=1,
     head_silu="once",
+    given_pictures="all",
     prompt=PromptForm(
         order=("transcript", "audio_caption", "video_caption"), transcript_if_empty=False
     ),

@@ -50,6 +50,8 @@ _OPTIONS = {
     "audio_alone": "share of audio-only steps, which train the voice four times as fast",
     "stills": "share of steps on single pictures, which train looks seven times as fast",
     "phonemes_only": "share of spoken words encoded by their phonemes alone",
+    "drop_words": "share of the samples with given audio that get no transcript",
+    "disguised": "share of the same whose audio is in another voice, where the data have one",
     "dtype": "bf16 or fp32; on CPUs without fast bf16 products fp32 is faster",
     "checkpoint_every": "steps between checkpoints",
     "keep_every": "steps between checkpoints to keep for a curve; 0 keeps only the last",
@@ -62,6 +64,11 @@ _TASKS = {
     "audio_given": "with given audio",
     "video_given": "with given video",
     "image_given": "with a given first frame, of those without given video",
+    "first_last": "with given first and last frames",
+    "extend": "with a given beginning of video and audio",
+    "redo": "with all given but a stretch of time",
+    "lip_sync": "with given audio and pictures but for the mouth",
+    "dub": "with given pictures but for the mouth",
 }
 
 

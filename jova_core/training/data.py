@@ -18,9 +18,11 @@ from ..errors import JoVAError
 from ..flow.path import interpolate, velocity_target
 from ..latents import AVLatents, Conditioning, normalise
 from ..prompt import Prompt
+from ..timeline import Timeline
 from .sample import Draw, draw, stream_seed
-from .settings import TrainSettings
+from .settings import Tasks, TrainSettings
 from .shards import Encoded, TrainingClip
+from .tasks import given_masks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,7 @@ class Bucket:
     video: list[Tensor] = field(default_factory=list)  # [C, T, h, w]
     audio: list[Tensor] = field(default_factory=list)  # [C_a, L]
     mouth: list[Tensor] = field(default_factory=list)  # uint8 [T, h, w]
+    disguised: list[Tensor | None] = field(default_factory=list)  # [C_a, L], where there is one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +48,9 @@ class Batch:
     target: AVLatents
     conditioning: Conditioning
     t_video: Tensor  # 1000·σ, [B, T], 0 for given latents
-    t_audio: Tensor  # [B]
-    made_video: Tensor  # [B, 1, T, 1, 1], 1 for latents to generate, 0 for given ones
-    made_audio: Tensor  # [B, 1, 1]
+    t_audio: Tensor  # [B], or [B, tokens] where some samples have given and made audio
+    made_video: Tensor  # [B, 1, T, h, w], 1 for latents to generate, 0 for given ones
+    made_audio: Tensor  # [B, 1, L]
     mouth: Tensor  # [B, 1, T, h, w]
     sigma_video: Tensor  # [B], for the log
     sigma_audio: Tensor
@@ -67,17 +70,22 @@ class LatentSet:
                 "`jova data encode` again with the codecs of this checkpoint."
             )
         self.buckets: list[Bucket] = []
+        self.config = config
         for info in encoded.clips:
             video, audio = (encoded.latents[f"{info.id}.{s}"] for s in ("video", "audio"))
             raw = AVLatents(video=video, audio=audio)
-            self.add(info, raw, encoded.masks[info.id], config)
+            disguised = encoded.latents.get(f"{info.id}.disguised")
+            self.add(info, raw, encoded.masks[info.id], disguised)
         self.digest = _digest(encoded.clips, self.buckets)
 
-    def add(self, info: TrainingClip, raw: AVLatents, mouth: Tensor, config: JoVAConfig) -> None:
-        """Take one more clip, raw latents `[C, T, h, w]` and `[C_a, L]` and mask `[T, h, w]`."""
-        scaled = normalise(config, raw.map(lambda x: x[None].float())).map(
-            lambda x: x[0].bfloat16()
-        )
+    def add(
+        self, info: TrainingClip, raw: AVLatents, mouth: Tensor, disguised: Tensor | None = None
+    ) -> None:
+        """Take one more clip, raw latents `[C, T, h, w]` and `[C_a, L]` and mask `[T, h, w]`.
+
+        disguised: `[C_a, L]`, the same speech in another voice and room.
+        """
+        scaled = self._normalised(raw)
         lengths = [bucket.clips[0].frames for bucket in self.buckets]
         place = bisect_left(lengths, info.frames)
         if place == len(lengths) or lengths[place] != info.frames:
@@ -87,6 +95,13 @@ class LatentSet:
         bucket.video.append(scaled.video)
         bucket.audio.append(scaled.audio)
         bucket.mouth.append(mouth)
+        other = None if disguised is None else self._normalised(AVLatents(audio=disguised)).audio
+        bucket.disguised.append(other)
+
+    def _normalised(self, raw: AVLatents) -> AVLatents:
+        """Raw latents of one clip, as the network sees them, in bf16."""
+        scaled = normalise(self.config, raw.map(lambda x: x[None].float()))
+        return scaled.map(lambda x: x[0].bfloat16())
 
     def batch(
         self,
@@ -123,13 +138,13 @@ class LatentSet:
             for i in range(settings.batch)[share]
         ]
         if alone:  # then the voice is never given, or nothing would be learnt
-            draws = [replace(d, sigma_audio=max(d.sigma_audio, d.sigma_video)) for d in draws]
+            draws = [_of_voice(d) for d in draws]
         if still:
             draws = [_of_picture(d) for d in draws]
         prompts = [_prompt(bucket.clips[row], d) for row, d in zip(rows, draws, strict=True)]
         phonemes_only = [d.phonemes_only for d in draws]
         text = tuple(encoder.encode(prompts, phonemes_only=phonemes_only) for encoder in encoders)
-        batch = _assemble(bucket, rows, draws, text, dtype)
+        batch = _assemble(self.config, settings.tasks, bucket, rows, draws, text=text, dtype=dtype)
         if still:
             return _without_audio(batch)
         return _audio_alone(batch) if alone else batch
@@ -146,6 +161,7 @@ class LatentSet:
             picked.video.append(bucket.video[row][:, :1])
             picked.audio.append(self.buckets[0].audio[0])  # of no use, but of one length
             picked.mouth.append(bucket.mouth[row][:1])
+            picked.disguised.append(None)
         return picked
 
 
@@ -162,7 +178,14 @@ def _of_picture(sample: Draw) -> Draw:
     """The draw of a single picture: it is made, from the words that say what is seen."""
     kept = tuple(part for part in sample.keep if part == "video_caption")
     sigma = max(sample.sigma_video, sample.sigma_audio)
-    return replace(sample, sigma_video=sigma, sigma_audio=0.0, image=False, keep=kept)
+    parts = {"sigma_video": sigma, "sigma_audio": 0.0, "keep": kept}
+    return replace(sample, task="text", image=False, disguised=False, **parts)
+
+
+def _of_voice(sample: Draw) -> Draw:
+    """The draw of a voice alone: it is made."""
+    sigma = max(sample.sigma_audio, sample.sigma_video)
+    return replace(sample, task="text", image=False, disguised=False, sigma_audio=sigma)
 
 
 def _prompt(clip: TrainingClip, sample: Draw) -> Prompt:
@@ -188,48 +211,76 @@ def _without_audio(batch: Batch) -> Batch:
 
 
 def _assemble(
-    bucket: Bucket, rows: Tensor, draws: list[Draw], text: tuple[Tensor, ...], dtype: torch.dtype
+    config: JoVAConfig,
+    tasks: Tasks,
+    bucket: Bucket,
+    rows: Tensor,
+    draws: list[Draw],
+    *,
+    text: tuple[Tensor, ...],
+    dtype: torch.dtype,
 ) -> Batch:
-    video, audio, mouth = (
-        torch.stack([stored[row] for row in rows]).float()
-        for stored in (bucket.video, bucket.audio, bucket.mouth)
-    )
-    b, _, frames = video.shape[:3]
+    clean = _clean(bucket, rows, draws)
+    mouth = torch.stack([bucket.mouth[row] for row in rows]).float()
+    given_video, given_audio = _given(config, draws, mouth, clean.audio.shape[-1])
     sigma_video = torch.tensor([d.sigma_video for d in draws])
     sigma_audio = torch.tensor([d.sigma_audio for d in draws])
-    per_frame = sigma_video[:, None].repeat(1, frames)
-    has_image = torch.tensor([d.image for d in draws])
-    per_frame[has_image, 0] = 0
-    sigma = per_frame.view(b, 1, frames, 1, 1)
+    # A frame with anything to make is noisy as a whole; audio is given or made token by token.
+    per_frame = sigma_video[:, None] * (~given_video.flatten(2).all(2))
+    per_latent = sigma_audio[:, None] * ~given_audio
     noise = AVLatents(
         video=torch.stack([d.video_noise for d in draws]),
         audio=torch.stack([d.audio_noise for d in draws]),
     )
-    image_mask = torch.zeros(b, 1, *video.shape[2:])
-    image_mask[has_image, :, 0] = 1
+    image_mask = given_video[:, None].float()
+    if config.given_pictures == "first":
+        image_mask[:, :, 1:] = 0
+        image_mask[torch.tensor([not d.image for d in draws])] = 0
     conditioning = Conditioning(
         text=tuple(features.to(dtype) for features in text),
-        image=(video * image_mask).to(dtype),
+        image=(clean.video * image_mask).to(dtype),
         image_mask=image_mask.to(dtype),
     )
+    sigma = AVLatents(video=per_frame[:, None, :, None, None], audio=per_latent[:, None])
     return Batch(
         x=AVLatents(
-            video=interpolate(video, noise.video, sigma).to(dtype),
-            audio=interpolate(audio, noise.audio, sigma_audio[:, None, None]).to(dtype),
+            video=interpolate(clean.video, noise.video, sigma.video).to(dtype),
+            audio=interpolate(clean.audio, noise.audio, sigma.audio).to(dtype),
         ),
-        target=AVLatents(
-            video=velocity_target(video, noise.video).to(dtype),
-            audio=velocity_target(audio, noise.audio).to(dtype),
-        ),
+        target=clean.zip(noise, lambda c, n: velocity_target(c, n).to(dtype)),
         conditioning=conditioning,
         t_video=1000 * per_frame,
-        t_audio=1000 * sigma_audio,
-        made_video=(sigma > 0).float(),
-        made_audio=(sigma_audio > 0).float()[:, None, None],
+        t_audio=1000 * (per_latent[:, :: config.audio_patch] if tasks.cut_audio else sigma_audio),
+        made_video=((sigma.video > 0) & ~given_video[:, None]).float(),
+        made_audio=(sigma.audio > 0).float(),
         mouth=mouth.unsqueeze(1),
         sigma_video=sigma_video,
         sigma_audio=sigma_audio,
     )
+
+
+def _clean(bucket: Bucket, rows: Tensor, draws: list[Draw]) -> AVLatents:
+    """The latents of a batch's clips, their audio in disguise where that is drawn and there."""
+    others = [
+        bucket.disguised[r] if d.disguised else None for r, d in zip(rows, draws, strict=True)
+    ]
+    audio = [bucket.audio[r] if a is None else a for r, a in zip(rows, others, strict=True)]
+    video = [bucket.video[row] for row in rows]
+    return AVLatents(video=torch.stack(video).float(), audio=torch.stack(audio).float())
+
+
+def _given(
+    config: JoVAConfig, draws: list[Draw], mouth: Tensor, audio_latents: int
+) -> tuple[Tensor, Tensor]:
+    """Bool masks `[B, T, h, w]` and `[B, L]` of what each sample's task gives."""
+    sizes = {"audio_latents": audio_latents, "audio_patch": config.audio_patch}
+    sizes["line"] = Timeline.of(config)
+    masks = [given_masks(d.task, d.luck, m, **sizes) for d, m in zip(draws, mouth, strict=True)]
+    for sample, (video, _) in zip(draws, masks, strict=True):
+        if sample.image:
+            video[0] = True
+    video, audio = zip(*masks, strict=True)
+    return torch.stack(video), torch.stack(audio)
 
 
 def _to(value: Any, device: torch.device) -> Any:

@@ -150,17 +150,22 @@ def encode_clip(
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """Raw latents `video` and `audio` in bf16 and the `mouth` mask, uint8 `[T, h, w]`; and notes.
 
+    `disguised` too, where the clip has it.
+
     Raises RejectedError for a clip without mouths.
     """
     mouth, notes = clip.mouth, clip.notes
     if mouth is None:
         mouth, more = _find_mouth(clip.frames, config, detector, mouths)
         notes += more
-    return {
+    encoded = {
         "video": codecs.video.encode(to_video(clip.frames))[0].bfloat16(),
         "audio": codecs.audio.encode(clip.audio[None])[0].bfloat16(),
         "mouth": mouth.byte(),
-    }, notes
+    }
+    if clip.disguised is not None:
+        encoded["disguised"] = codecs.audio.encode(clip.disguised[None])[0].bfloat16()
+    return encoded, notes
 
 
 def _find_mouth(

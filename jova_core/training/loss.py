@@ -11,6 +11,9 @@ from torch import Tensor
 
 from ..latents import AVLatents
 
+# Less than this share of a stream weighs as if it were as much: else a few latents decide a step.
+LEAST_SHARE = 0.05
+
 
 @dataclass(frozen=True, kw_only=True)
 class LossTerms:
@@ -57,24 +60,31 @@ def flow_losses(
 ) -> LossTerms:
     """Velocity errors in fp32.
 
-    `masks`, `[B, 1, T, 1, 1]` and `[B, 1, 1]`, are 0 for given latents, which cost nothing, else 1.
+    `masks`, `[B, 1, T, h, w]` and `[B, 1, L]`, are 0 for given latents, which cost nothing, else 1;
+    means are over the others.
     A missing stream (in steps of audio alone, or of single pictures) has a loss of 0.
     """
     if predicted.audio is None:
         audio = torch.zeros(len(mouth), device=mouth.device)
     else:
-        audio = (predicted.audio.float() - target.audio.float()).square() * masks[1]
-        audio = audio.mean(dim=(1, 2))
+        audio = (predicted.audio.float() - target.audio.float()).square()
+        audio = (audio * _weights(masks[1])).mean(dim=(1, 2))
     if predicted.video is None:
         none = torch.zeros_like(audio)
         return LossTerms(video=none, audio=audio, video_plain=none, mouth=none)
-    video = (predicted.video.float() - target.video.float()).square() * masks[0]
+    video = (predicted.video.float() - target.video.float()).square() * _weights(masks[0])
     return LossTerms(
         video=mouth_loss(video, mouth, mouth_weight, mouth_form),
         audio=audio,
         video_plain=video.mean(dim=(1, 2, 3, 4)),
         mouth=masked_mean(video, mouth),
     )
+
+
+def _weights(made: Tensor) -> Tensor:
+    """A mask, so scaled for each sample that a mean under it is one over what is made."""
+    share = made.flatten(1).mean(1).clamp(min=LEAST_SHARE)
+    return made / share.view(-1, *[1] * (made.ndim - 1))
 
 
 def time_bins(sigma: Tensor, loss: Tensor, bins: int = 5) -> list[float | None]:

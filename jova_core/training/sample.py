@@ -12,6 +12,7 @@ from torch import Tensor
 from ..flow.path import timestep_quantile
 from ..prompt import PARTS
 from .settings import TrainSettings
+from .tasks import WITH_AUDIO, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,12 +20,16 @@ class Draw:
     """The random part of one sample.
 
     sigma_video, sigma_audio: 0 for a given stream. image: the first latent frame is given.
+    luck: four uniform numbers for the task's places. disguised: see `TrainSettings`.
     keep: names of the prompt parts to keep. phonemes_only: see `TextEncoder`.
     """
 
     sigma_video: float
     sigma_audio: float
+    task: Task
     image: bool
+    luck: Tensor
+    disguised: bool
     keep: tuple[str, ...]
     phonemes_only: tuple[int, ...]
     video_noise: Tensor
@@ -45,24 +50,32 @@ def draw(
     u = torch.rand(18, generator=generator)
     sigma = timestep_quantile(u[:2], settings.timestep_sampling, shift=settings.shift).tolist()
     video, audio = sigma[0], sigma[0]
-    tasks, task = settings.tasks, float(u[2])
-    if task < tasks.independent:
+    tasks = settings.tasks
+    task = tasks.of(float(u[2]))
+    if u[2] < tasks.independent:
         audio = sigma[1]
-    elif task < tasks.independent + tasks.audio_given:
+    elif task in WITH_AUDIO:
         audio = 0.0
-    elif task < tasks.independent + tasks.audio_given + tasks.video_given:
+    elif task == "video":
         video = 0.0
-    has_prompt = bool(u[3] >= settings.drop_prompt)
+    noise = {
+        "video_noise": torch.randn(video_shape, generator=generator),
+        "audio_noise": torch.randn(audio_shape, generator=generator),
+    }
+    luck = torch.rand(6, generator=generator)
+    keep = []
+    if u[3] >= settings.drop_prompt:
+        keep = [part for part, v in zip(PARTS, u[5:8], strict=True) if v >= settings.drop_part]
+    if task in WITH_AUDIO and luck[4] < settings.drop_words:
+        keep = [part for part in keep if part != "transcript"]
     return Draw(
         sigma_video=video,
         sigma_audio=audio,
-        image=video > 0 and bool(u[4] < tasks.image_given),
-        keep=tuple(
-            part
-            for part, v in zip(PARTS, u[5:8], strict=True)
-            if has_prompt and v >= settings.drop_part
-        ),
+        task=task,
+        image=task in ("text", "audio") and bool(u[4] < tasks.image_given),
+        luck=luck[:4],
+        disguised=task in WITH_AUDIO and bool(luck[5] < settings.disguised),
+        keep=tuple(keep),
         phonemes_only=tuple(i for i in range(10) if u[8 + i] < settings.phonemes_only),
-        video_noise=torch.randn(video_shape, generator=generator),
-        audio_noise=torch.randn(audio_shape, generator=generator),
+        **noise,
     )

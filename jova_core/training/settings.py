@@ -7,6 +7,7 @@ from typing import Literal
 from ..errors import JoVAError
 from ..fields import check_choices
 from ..flow.path import TimestepSampling
+from .tasks import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,14 +18,41 @@ class Tasks:
     audio_given: float = 0.12  # clean audio, t_audio = 0
     video_given: float = 0.12  # clean video, t_video = 0
     image_given: float = 0.25  # of the samples without given video: clean first latent frame
+    # Of all samples; see `training.tasks`. The last two need a config whose pictures enter by the
+    # image channels wherever they are given.
+    first_last: float = 0.0
+    extend: float = 0.0
+    redo: float = 0.0
+    lip_sync: float = 0.0
+    dub: float = 0.0
 
     def __post_init__(self) -> None:
-        shares = (self.independent, self.audio_given, self.video_given)
-        if min(*shares, self.image_given) < 0 or sum(shares) > 1 or self.image_given > 1:
+        shares = {name: share for name, share in vars(self).items() if name != "image_given"}
+        every = (*shares.values(), self.image_given)
+        if min(every) < 0 or sum(shares.values()) > 1 or self.image_given > 1:
             raise JoVAError(
                 f"Got the task shares {shares} and {self.image_given} for the picture; give shares "
-                "from 0 to 1, the first three together at most 1."
+                "from 0 to 1, those of the tasks together at most 1."
             )
+
+    def of(self, number: float) -> Task:
+        """The task of a uniform number in [0, 1), without the share of independent times."""
+        shares: dict[Task, float] = {"audio": self.audio_given, "video": self.video_given}
+        shares |= {"first_last": self.first_last, "extend": self.extend, "redo": self.redo}
+        shares |= {"lip_sync": self.lip_sync, "dub": self.dub}
+        ends = self.independent
+        if number < ends:
+            return "text"
+        for task, share in shares.items():
+            ends += share
+            if number < ends:
+                return task
+        return "text"
+
+    @property
+    def cut_audio(self) -> bool:
+        """Whether some samples have given and made audio side by side."""
+        return self.extend + self.redo > 0
 
 
 # Minimum values.
@@ -60,6 +88,8 @@ class TrainSettings:
     tasks: Tasks = Tasks()
     drop_prompt: float = 0.1  # the empty prompt, for guidance
     drop_part: float = 0.05  # each part of the prompt alone
+    drop_words: float = 0.0  # of the samples with given audio: the transcript
+    disguised: float = 0.0  # of the same, where there is one: the audio in another voice and room
     phonemes_only: float = 0.4  # of the transcript words, encoded by their phonemes alone
     checkpoint_every: int = 250
     keep_every: int = 0  # steps between checkpoints to keep for a curve; 0 keeps the last
@@ -76,7 +106,7 @@ class TrainSettings:
                 if not least <= getattr(self, name) < math.inf:
                     raise JoVAError(f"{name} is {getattr(self, name)}; give {least} or more.")
         shares = ("cooldown", "ema", "drop_prompt", "drop_part", "phonemes_only", "audio_alone")
-        for name in (*shares, "stills"):
+        for name in (*shares, "stills", "drop_words", "disguised"):
             if not 0 <= getattr(self, name) <= 1:
                 raise JoVAError(f"{name} is {getattr(self, name)}; give a share from 0 to 1.")
         if self.audio_alone + self.stills > 1:

@@ -56,7 +56,10 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Encoded:
-    """The data of a `LatentSet`: raw latents `<id>.video` and `<id>.audio`, mouth masks."""
+    """The data of a `LatentSet`: raw latents `<id>.video` and `<id>.audio`, mouth masks.
+
+    Some clips have `<id>.disguised` too: their speech in another voice and room.
+    """
 
     clips: tuple[TrainingClip, ...]
     latents: dict[str, Tensor]
@@ -67,7 +70,8 @@ class Encoded:
 def write_shard(
     folder: Path, tensors: dict[str, Tensor], outcomes: Sequence[Outcome], stats: LatentStats
 ) -> Path:
-    """Write the next shard: `<id>.video`, `<id>.audio`, `<id>.mouth` of every encoded clip."""
+    """Write the next shard: `<id>.video`, `<id>.audio`, `<id>.mouth` of every encoded clip, and
+    `<id>.disguised` of those that have it."""
     numbers = [int(path.stem.split("-")[1]) for path in folder.glob(PATTERN)]
     path = folder / f"shard-{max(numbers, default=-1) + 1:05d}.safetensors"
     about = {
@@ -112,6 +116,8 @@ def read_encoded(folder: Path) -> Encoded:
                 raise _damaged(path, KeyError(clip.id))
             clips.append(clip)
             latents |= {parts[part]: tensors[parts[part]] for part in ("video", "audio")}
+            if (other := f"{clip.id}.disguised") in tensors:
+                latents[other] = tensors[other]
             masks[clip.id] = tensors[parts["mouth"]]
     if stats is None or not clips:
         raise JoVAError(f"{folder} contains no encoded clips; encode some with `jova data encode`.")

@@ -22,13 +22,15 @@ class SourceClip:
     """One clip at a config's rates and size, ready to be encoded.
 
     frames: uint8 `[F, H, W, 3]`, F legal; audio: `[N]`, exactly as long; mouth: bool `[T, h, w]`,
-    None if it has to be found; notes: remarks for the user, a sentence each.
+    None if it has to be found; disguised: `[N]`, the same speech in another voice and room, to be
+    given in its place; notes: remarks for the user, a sentence each.
     """
 
     frames: Tensor
     audio: Tensor
     prompt: Prompt
     mouth: Tensor | None = None
+    disguised: Tensor | None = None
     notes: tuple[str, ...] = ()
 
 

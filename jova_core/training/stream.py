@@ -52,7 +52,7 @@ class StreamRules:
             )
 
 
-_Sent = tuple[TrainingClip, np.ndarray, np.ndarray, np.ndarray]
+_Sent = tuple[TrainingClip, dict[str, np.ndarray]]
 
 
 class ClipStream(LatentSet):
@@ -126,9 +126,10 @@ class ClipStream(LatentSet):
         for future in done:
             with killed_workers_named():
                 made = future.result()
-            for info, video, audio, mouth in made:
-                raw = AVLatents(video=_received(video), audio=_received(audio))
-                self.add(info, raw, torch.from_numpy(mouth), self.config)
+            for info, sent in made:
+                parts = {name: _received(bits) for name, bits in sent.items() if name != "mouth"}
+                raw = AVLatents(video=parts["video"], audio=parts["audio"])
+                self.add(info, raw, torch.from_numpy(sent["mouth"]), parts.get("disguised"))
                 self.taken += 1
         while sum(len(bucket.clips) for bucket in self.buckets) > self.rules.most:
             self._drop_oldest()
@@ -136,12 +137,16 @@ class ClipStream(LatentSet):
     def _drop_oldest(self) -> None:
         """From the largest bucket, so that none becomes empty."""
         bucket = max(self.buckets, key=lambda bucket: len(bucket.clips))
-        for stored in (bucket.clips, bucket.video, bucket.audio, bucket.mouth):
+        for stored in vars(bucket).values():
             del stored[0]
 
 
 def _received(bits: np.ndarray) -> Tensor:
     return torch.from_numpy(bits).view(torch.bfloat16)
+
+
+def _sent(part: Tensor) -> np.ndarray:
+    return (part.view(torch.int16) if part.dtype == torch.bfloat16 else part).numpy()
 
 
 _worker: dict[str, Any] = {}
@@ -169,8 +174,7 @@ def _make(entries: Sequence[Any]) -> list[_Sent]:
             reason = error
             continue
         info = TrainingClip(id=source.key(entry), frames=len(clip.frames), **vars(clip.prompt))
-        bits = (encoded[name].view(torch.int16).numpy() for name in ("video", "audio"))
-        made.append((info, *bits, encoded["mouth"].numpy()))
+        made.append((info, {name: _sent(part) for name, part in encoded.items()}))
     if not made:
         raise JoVAError(f"No clip of a group can be trained on: {reason}.")
     return made

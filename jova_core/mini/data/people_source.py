@@ -16,6 +16,7 @@ from ...prompt import Prompt
 from ...training.source import RejectedError, SourceClip
 from ..people import Head, Performance, Person, build, perform, render, true_lips
 from ..voices.cache import read_plan, read_speech, speech_path
+from ..voices.disguise import disguise
 from ..voices.speech import SAMPLE_RATE
 from .people_clips import (
     FPS,
@@ -31,9 +32,9 @@ from .people_clips import (
 )
 
 # Changes whenever the same numbers would give another clip.
-VERSION = "people-2"
+VERSION = "people-3"
 # Random streams of a clip beside the one that chooses who and what.
-_PLACES, _MOVES, _MOMENT = 1, 2, 3
+_PLACES, _MOVES, _MOMENT, _DISGUISE = 1, 2, 3, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,11 +111,16 @@ class PeopleSource:
             audio_caption=script.audio_caption,
             transcript=script.transcript,
         )
+        disguised = None
+        if script.transcript:
+            other = disguise(script.audio, clip_rng(self.casting, entry, _DISGUISE))
+            disguised = torch.from_numpy(other)
         return SourceClip(
             frames=torch.from_numpy(render(head, performance, size=size)),
             audio=torch.from_numpy(script.audio),
             prompt=prompt,
             mouth=latent_mask(boxes, found, height=size, width=size).bool(),
+            disguised=disguised,
         )
 
     def lip_boxes(self, entry: ClipNumber, size: int) -> np.ndarray:
