@@ -1,11 +1,12 @@
 """Latents → clip: at once, or in chunks while it is written."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from .compositing import over_audio, over_film
 from .errors import JoVAError
 from .given import Given
 from .kernels import fast_fp32
@@ -49,13 +50,20 @@ def generate(
     """Sample and decode a clip; arguments as in `pipeline.sample`."""
     with fast_fp32():
         latents = sample(pipeline, prompt, frames, settings, given=given, progress=progress)
-        return decode(pipeline, latents, frames)
+        return decode(pipeline, latents, frames, given=given)
 
 
 def decode_stream(
-    pipeline: JoVAPipeline, latents: AVLatents, frames: int, *, chunk: int = VIDEO_CHUNK
+    pipeline: JoVAPipeline,
+    latents: AVLatents,
+    frames: int,
+    *,
+    given: Given | None = None,
+    chunk: int = VIDEO_CHUNK,
 ) -> Decoding:
     """Latents as sampled → their clip, `chunk` video latents at a time, while it is written.
+
+    What is kept of a film that was given in part comes from the film itself.
 
     The video codec looks back only, so nothing is decoded twice and memory does not grow with the
     clip. Half of the CPU's threads are left to the reader of the frames. Raises JoVAError for
@@ -64,22 +72,38 @@ def decode_stream(
     check_finite(AVLatents(video=latents.video))
     raw = denormalise(pipeline.config, latents)
     ratio = pipeline.config.video.spatial_ratio
-    video = FrameStream(
-        count=frames,
-        height=raw.video.shape[3] * ratio,
-        width=raw.video.shape[4] * ratio,
-        chunks=_decode_video(pipeline, raw.video, chunk),
-    )
-    return Decoding(frames=video, audio=_decode_audio(pipeline, raw.audio, frames))
+    chunks = _decode_video(pipeline, raw.video, chunk)
+    audio = _decode_audio(pipeline, raw.audio, frames)
+    size = {"height": raw.video.shape[3] * ratio, "width": raw.video.shape[4] * ratio}
+    chunks, audio = _put_back(pipeline, given, chunks, audio)
+    return Decoding(frames=FrameStream(count=frames, chunks=chunks, **size), audio=audio)
 
 
-def decode(pipeline: JoVAPipeline, latents: AVLatents, frames: int) -> Clip:
-    """Latents as sampled → a clip whose audio lasts exactly as long as its `frames` pictures."""
+def _put_back(
+    pipeline: JoVAPipeline, given: Given | None, chunks: Iterable[Tensor], audio: Tensor
+) -> tuple[Iterator[Tensor], Tensor]:
+    """Frames and audio with what is kept of a film that was given in part."""
+    if given is not None and given.video is not None and given.made_video is not None:
+        chunks = over_film(pipeline.config, given, chunks)
+    if given is not None and given.audio is not None and given.made_audio is not None:
+        audio = over_audio(pipeline.config, given, audio)
+    return iter(chunks), audio
+
+
+def decode(
+    pipeline: JoVAPipeline, latents: AVLatents, frames: int, *, given: Given | None = None
+) -> Clip:
+    """Latents as sampled → a clip whose audio lasts exactly as long as its `frames` pictures.
+
+    `given` as in `decode_stream`.
+    """
     check_finite(latents)
     raw = denormalise(pipeline.config, latents)
     with torch.inference_mode():
         pictures = to_frames(pipeline.codecs.video.decode(raw.video))
-    return Clip(frames=pictures, audio=_decode_audio(pipeline, raw.audio, frames), latents=latents)
+    audio = _decode_audio(pipeline, raw.audio, frames)
+    chunks, audio = _put_back(pipeline, given, [pictures], audio)
+    return Clip(frames=next(chunks), audio=audio, latents=latents)
 
 
 def check_finite(latents: AVLatents) -> None:

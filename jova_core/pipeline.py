@@ -14,7 +14,7 @@ from .flow.cache import StepCache
 from .flow.guidance import classifier_free
 from .flow.schedule import simple_sigmas
 from .flow.solvers import SOLVERS, Velocity
-from .given import Given, encode_given
+from .given import Given, GivenLatents, encode_given
 from .latents import AVLatents, Conditioning, draw_noise, latent_shapes
 from .model.jova import JoVA
 from .prompt import Prompt
@@ -118,17 +118,15 @@ def sample(
     """
     config = pipeline.config
     clean = encode_given(config, pipeline.codecs, frames, given or Given())
-    video, audio = latent_shapes(config, frames, **clean.size(config))
-    image, mask = torch.zeros(video), torch.zeros(1, 1, *video[2:])
-    if clean.image:
-        image[:, :, :1], mask[:, :, :1] = clean.latents.video, 1
+    noise = draw_noise(*latent_shapes(config, frames, **clean.size(config)), settings.seed)
+    image, mask = clean.pictures(noise.video)
     text = tuple(encoder.encode([prompt, Prompt()]) for encoder in pipeline.encoders)
     velocity: Velocity = GuidedVelocity(
         model=pipeline.model,
         settings=settings,
         conditioning=Conditioning(text=text, image=image.repeat(2, 1, 1, 1, 1), image_mask=mask),
-        free_video=(~clean.video_given).float(),
-        free_audio=0.0 if clean.audio_given else 1.0,
+        given=clean,
+        noise=noise,
     )
     if settings.cache:
         velocity = StepCache(velocity, settings.cache)
@@ -139,19 +137,18 @@ def sample(
 
     shift = config.shift if settings.shift is None else settings.shift
     sigmas = simple_sigmas(settings.steps, shift)
-    x = clean.put_into(draw_noise(video, audio, settings.seed))
-    return SOLVERS[settings.solver](velocity, x, sigmas, callback)
+    return SOLVERS[settings.solver](velocity, clean.put_into(noise), sigmas, callback)
 
 
 @dataclass(frozen=True, kw_only=True)
 class GuidedVelocity:
-    """The guided velocity of one clip, as solvers call it; 0 for given latents."""
+    """The guided velocity of one clip, as solvers call it; what is given is held."""
 
     model: JoVA
     settings: SampleSettings
     conditioning: Conditioning  # the prompt's text, then the empty one's: [2, S, width]
-    free_video: Tensor  # 0 for each given latent frame, else 1, [T]
-    free_audio: float  # 0 for given audio, else 1
+    given: GivenLatents
+    noise: AVLatents
 
     def __call__(self, x: AVLatents, sigma: float) -> AVLatents:
         video_scale, audio_scale = self.settings.scales(sigma)
@@ -164,13 +161,12 @@ class GuidedVelocity:
             cond, uncond = out.map(lambda v: v[:1]), out.map(lambda v: v[1:])
             scales = {"video_scale": video_scale, "audio_scale": audio_scale}
             guided = classifier_free(cond, uncond, **scales)
-        free = self.free_video.view(1, 1, -1, 1, 1)
-        return AVLatents(video=guided.video * free, audio=guided.audio * self.free_audio)
+        return self.given.hold(guided, self.noise)
 
     def _audio_guided_alone(self, x: AVLatents, sigma: float, scale: float) -> AVLatents:
         """The prompt's velocity, its audio guided against audio without prompt and pictures."""
         cond = self._predict(x, sigma, 1)
-        time = torch.full((1,), 1000 * sigma * self.free_audio, device=x.audio.device)
+        time = self._audio_time(sigma, 1)
         empty = tuple(text[1:] for text in self.conditioning.text)
         alone = self.model(AVLatents(audio=x.audio), time, time, Conditioning(text=empty))
         return AVLatents(video=cond.video, audio=torch.lerp(alone.audio, cond.audio, scale))
@@ -179,7 +175,11 @@ class GuidedVelocity:
         both = self.conditioning
         return self.model(
             x.map(lambda part: torch.cat([part] * count)),
-            (1000 * sigma * self.free_video)[None].repeat(count, 1),
-            torch.full((count,), 1000 * sigma * self.free_audio, device=x.audio.device),
+            (1000 * sigma * (~self.given.frames).float())[None].repeat(count, 1),
+            self._audio_time(sigma, count),
             replace(both, text=tuple(t[:count] for t in both.text), image=both.image[:count]),
         )
+
+    def _audio_time(self, sigma: float, count: int) -> Tensor:
+        made = self.given.made_audio(self.model.config.audio_patch)
+        return (1000 * sigma * made).repeat(count, 1).squeeze(1)

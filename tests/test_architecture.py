@@ -31,6 +31,8 @@ ORDER = [
         "media",
         "mouth",
         "given",
+        "tasks",
+        "compositing",
         "pipeline",
         "cached",
         "decoding",

@@ -3,13 +3,13 @@
 Legend: T video latents, h w latent rows and columns, L audio latents.
 """
 
-import math
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ..mouth.area import mouth_area
+from ..tasks import audio_stretch
 from ..timeline import Timeline
 
 # text: nothing is given; audio, video: that stream; first_last: the first and the last latent
@@ -53,18 +53,6 @@ def given_masks(
     if task in WITH_AUDIO:
         audio[:] = True
     return video, audio
-
-
-def audio_stretch(
-    line: Timeline, first: int, last: int, audio_latents: int, audio_patch: int
-) -> slice:
-    """The whole audio tokens that sound during the video latents from `first` to before `last`."""
-    begins = line.frames(first) if first else 0
-    ends = line.frames(last)
-    per_frame = line.audio_rate / line.fps / audio_patch
-    start = math.floor(begins * per_frame) * audio_patch
-    stop = math.ceil(ends * per_frame) * audio_patch
-    return slice(min(start, audio_latents), min(stop, audio_latents))
 
 
 def _stretch(task: Task, luck: Tensor, frames: int) -> tuple[int, int]:

@@ -11,11 +11,12 @@ from jova_core.mini.data.people_words import people_vocabulary
 from jova_core.mini.text.encoder import MiniTextEncoder
 from jova_core.mouth.area import mouth_area
 from jova_core.presets import PRESETS
+from jova_core.tasks import audio_stretch
 from jova_core.timeline import Timeline
 from jova_core.training.data import LatentSet
 from jova_core.training.settings import Tasks, TrainSettings
 from jova_core.training.shards import Encoded, TrainingClip
-from jova_core.training.tasks import audio_stretch, given_masks
+from jova_core.training.tasks import given_masks
 
 CONFIG = PRESETS["mini2"]
 LINE = Timeline.of(CONFIG)
