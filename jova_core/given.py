@@ -150,12 +150,18 @@ def _encode_pictures(
     if given.made_video is not None:
         kept &= ~given.made_video
     whole, some = kept.flatten(1).all(1), kept.flatten(1).any(1)
-    if config.given_pictures == "first" and not torch.equal(whole, some):
-        raise JoVAError(
-            "This model takes given pictures whole; lip-sync and dubbing need one that was trained "
-            "on masks (`given_pictures` of its config is all)."
-        )
+    if not torch.equal(whole, some):
+        check_takes_parts(config)
     return video, kept
+
+
+def check_takes_parts(config: JoVAConfig) -> None:
+    """Raises JoVAError for a model that takes given pictures as a whole only."""
+    if config.given_pictures == "first":
+        raise JoVAError(
+            "This model takes given pictures as a whole; lip-sync and dubbing need one that was "
+            "trained on masks (`given_pictures` of its config is all)."
+        )
 
 
 def _whole(line: Timeline, latents: int, given: Given) -> Tensor:

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from PIL import Image
 
 from jova_core.__main__ import main
 from jova_core.decoding import decode_stream
 from jova_core.latents import AVLatents
 from jova_core.media import probe, read_video, write_clip
 from jova_core.mini import load_pipeline
+from jova_core.mini.samples import load_sample
 from jova_core.pipeline import SampleSettings, clip_frames, sample
 from jova_core.prompt import Prompt
 
@@ -91,3 +93,72 @@ def test_latents_of_a_broken_sound_leave_the_pictures(tmp_path):
     made = write_clip(tmp_path / "a.mp4", decoded.frames, decoded.audio, fps=16, sample_rate=16_000)
     assert (made.frames, made.channels) == (frames, 0)
     assert "NaN" in made.notes[0]
+
+
+def talking(path, seconds=1.0):
+    """A film of the bundled sample with its sound, at the mini's size and rate."""
+    one = load_sample("brown-hair")
+    count, samples = round(16 * seconds), round(16_000 * seconds)
+    write_clip(path, one.frames[:count], one.audio[:samples], fps=16, sample_rate=16_000)
+    return path
+
+
+def frames_of(path, count):
+    return read_video(path, fps=Fraction(16), max_frames=count).float()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--dub"], "give one with --video"),
+        (["--extend", "--dub", "--video", "F"], "give one of them"),
+        (["--audio", "A", "--dub", "--video", "F"], "--audio"),
+        (["--redo-stream", "audio", "--video", "F"], "--redo FROM TO"),
+        (["--video", "F", "--last-image", "P"], "its own pictures"),
+        (["--video", "F", "--dub"], "trained on masks"),
+        (["--video", "F", "--audio", "A"], "trained on masks"),
+        (["--video", "F", "--redo", "2", "1"], "two rising times"),
+        (["--video", "F", "--extend", "--seconds", "0.5"], "longer than the film"),
+    ],
+)
+def test_tasks_that_cannot_be_done_are_refused(tmp_path, capsys, options, words):
+    film = talking(tmp_path / "film.mp4")
+    soundfile.write(tmp_path / "voice.wav", 0.1 * np.ones(8000), 8000)
+    named = {"F": film, "A": tmp_path / "voice.wav", "P": tmp_path / "none.png"}
+    given = [named.get(option, option) for option in options]
+    status, heard = said(capsys, *given, "-o", tmp_path / "o.mp4", *FAST)
+    assert status == 2
+    assert words in heard
+    assert not (tmp_path / "o.mp4").exists()
+
+
+def test_a_film_goes_on_and_its_beginning_stays(tmp_path, capsys):
+    film, out = talking(tmp_path / "film.mp4"), tmp_path / "o.mp4"
+    assert said(capsys, "--video", film, "--extend", "--seconds", "2", "-o", out, *FAST)[0] == 0
+    found = probe(out)
+    assert found.video.frames == 33
+    assert abs(found.video.seconds - found.audio.seconds) < 0.1
+    kept, given = frames_of(out, 13), frames_of(film, 13)
+    assert (kept - given).abs().mean() < 2
+
+
+def test_a_stretch_of_a_film_is_made_anew(tmp_path, capsys):
+    film, out = talking(tmp_path / "film.mp4"), tmp_path / "o.mp4"
+    arguments = ["--video", film, "--redo", "0.5", "0.7", "--redo-stream", "video"]
+    assert said(capsys, *arguments, "-o", out, *FAST)[0] == 0
+    made, given = frames_of(out, 13), frames_of(film, 13)
+    error = (made - given).abs().flatten(1).mean(1)
+    assert error[[0, 1, 2, 3, 4]].max() < 2
+    assert error[[8, 9, 10]].min() > 2
+
+
+def test_a_first_and_a_last_picture(tmp_path, capsys):
+    film, out = talking(tmp_path / "film.mp4"), tmp_path / "o.mp4"
+    pictures = frames_of(film, 13).byte()
+    for name, place in (("first", 0), ("last", -1)):
+        Image.fromarray(pictures[place].numpy()).save(tmp_path / f"{name}.png")
+    ends = ["--image", tmp_path / "first.png", "--last-image", tmp_path / "last.png"]
+    assert said(capsys, *ends, "--seconds", "1", "-o", out, *FAST)[0] == 0
+    made = frames_of(out, 17)
+    for place in (0, -1):
+        assert (made[place] - pictures[place].float()).abs().mean() < 8
