@@ -5,6 +5,7 @@ from typing import Any
 from comfy_api.latest import io, ui
 
 from ._comfy import latent as adapter
+from ._comfy import tasks
 
 
 class JoVALength(io.ComfyNode):
@@ -126,7 +127,7 @@ class JoVAEmptyLatent(io.ComfyNode):
 
 
 class JoVATask(io.ComfyNode):
-    """Text to video, audio to video or video to audio."""
+    """What is given to a clip, and what of it is made."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -135,16 +136,23 @@ class JoVATask(io.ComfyNode):
             display_name="JoVA Task",
             category="model/latent/jova",
             description="Chooses the task: generate video and audio from the prompt, video to "
-            "match your audio, or audio to match your video.",
-            search_aliases=["jova", "audio to video", "video to audio", "lip sync", "dub"],
+            "match your audio, audio to match your video; or lip-sync, dub, extend or partly redo "
+            "your film.",
+            search_aliases=[
+                "jova",
+                "audio to video",
+                "video to audio",
+                "lip sync",
+                "dub",
+                "extend",
+            ],
             inputs=[
                 io.Model.Input("model", tooltip="Sets the frame rate and the audio rate."),
                 io.Latent.Input("latent", tooltip="From Empty JoVA Latent."),
                 io.Combo.Input(
                     "given",
-                    options=["nothing", "audio", "video"],
-                    tooltip="Choose what is given: nothing, audio or video. audio needs the inputs "
-                    "audio and audio_vae; video needs film and video_vae.",
+                    options=list(tasks.TASKS),
+                    tooltip=tasks.TOOLTIP,
                 ),
                 io.Audio.Input("audio", optional=True, tooltip="The voice to lip-sync to."),
                 io.Vae.Input("audio_vae", optional=True, tooltip="From Load JoVA Codecs."),
@@ -159,6 +167,41 @@ class JoVATask(io.ComfyNode):
                     optional=True,
                     advanced=True,
                     tooltip="Frame rate of the film input; 0: the model's frame rate.",
+                ),
+                io.Mask.Input(
+                    "mouth_mask",
+                    optional=True,
+                    tooltip="Output `mask` of JoVA Mouth Mask on the film; for lip-sync and dub.",
+                ),
+                io.Image.Input("first_frame", optional=True, tooltip="Where the clip begins."),
+                io.Image.Input("last_frame", optional=True, tooltip="Where the clip ends."),
+                io.Float.Input(
+                    "redo_from",
+                    default=0.0,
+                    min=0.0,
+                    max=3600.0,
+                    step=0.01,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Start of the stretch that redo makes anew, in seconds.",
+                ),
+                io.Float.Input(
+                    "redo_to",
+                    default=1.0,
+                    min=0.0,
+                    max=3600.0,
+                    step=0.01,
+                    optional=True,
+                    advanced=True,
+                    tooltip="End of the stretch that redo makes anew, in seconds.",
+                ),
+                io.Combo.Input(
+                    "redo_stream",
+                    options=["both", "video", "audio"],
+                    default="both",
+                    optional=True,
+                    advanced=True,
+                    tooltip="What redo makes anew within its stretch.",
                 ),
             ],
             outputs=[
@@ -181,7 +224,15 @@ class JoVATask(io.ComfyNode):
         film: Any = None,
         video_vae: Any = None,
         film_fps: float = 0.0,
+        mouth_mask: Any = None,
+        first_frame: Any = None,
+        last_frame: Any = None,
+        redo_from: float = 0.0,
+        redo_to: float = 1.0,
+        redo_stream: str = "both",
     ) -> io.NodeOutput:
         inputs = {"audio": audio, "audio_vae": audio_vae, "film": film, "video_vae": video_vae}
-        task = adapter.give_task(model, latent, given, **inputs, film_fps=film_fps)
+        inputs |= {"mouth_mask": mouth_mask, "first_frame": first_frame, "last_frame": last_frame}
+        inputs |= {"redo_from": redo_from, "redo_to": redo_to, "redo_stream": redo_stream}
+        task = tasks.give_task(model, latent, given, **inputs, film_fps=film_fps)
         return io.NodeOutput(task.latent, ui=ui.PreviewText(task.shown))

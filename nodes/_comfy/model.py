@@ -153,13 +153,18 @@ class JoVAModel(comfy.model_base.BaseModel):
         video = next((shape for shape in shapes if len(shape) == 5), None)
         if given is not None:
             self._check_reference(kwargs.get("jova_image_codec"))
+        pictures = None
         if given is not None and video is not None:
-            image, mask = self._reference(given, video)
-            out["jova_image"] = comfy.conds.CONDRegular(image)
-            out["jova_image_mask"] = comfy.conds.CONDRegular(mask)
+            pictures = self._reference(given, video)
         mask = kwargs.get("denoise_mask")
+        masks = AVLatents() if mask is None else read_streams(mask, shapes)
+        if masks.video is not None and self.config.given_pictures == "all":
+            kept = read_streams(kwargs["latent_image"], shapes).video
+            pictures = self._given_parts(masks.video, kept, pictures)
+        if pictures is not None:
+            for name, part in zip(("jova_image", "jova_image_mask"), pictures, strict=True):
+                out[name] = comfy.conds.CONDRegular(part)
         if mask is not None:
-            masks = read_streams(mask, shapes)
             if masks.video is not None:
                 out["noisy_video"] = comfy.conds.CONDRegular(noisy_frames(masks.video))
             if masks.audio is not None:
@@ -221,6 +226,17 @@ class JoVAModel(comfy.model_base.BaseModel):
         mask = first.new_zeros(1, 1, *video[2:])
         image[:, :, : first.shape[2]], mask[:, :, : first.shape[2]] = first, 1
         return image, mask
+
+    def _given_parts(
+        self, mask: Tensor, kept: Tensor, reference: tuple[Tensor, Tensor] | None
+    ) -> tuple[Tensor, Tensor]:
+        """What is kept of the first clip of a batch, and its mask; a reference picture over it."""
+        given = (mask[:1, :1] == 0).to(kept)
+        image = kept[:1, : self.config.video.channels] * given
+        if reference is None:
+            return image, given
+        picture, there = (part.to(kept) for part in reference)
+        return torch.where(there > 0, picture, image), torch.maximum(there, given)
 
     def process_timestep(
         self,

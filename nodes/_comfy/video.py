@@ -3,10 +3,14 @@
 from fractions import Fraction
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from ...jova_core.compositing import over_audio, over_film
+from ...jova_core.config import JoVAConfig
 from ...jova_core.decoding import check_finite
+from ...jova_core.given import Given
 from ...jova_core.mouth import track_first_face
 from ...jova_core.sync.plot import plot_sync
 from ...jova_core.sync.report import judge_sync, measure_sync, sync_table
@@ -18,6 +22,7 @@ from .media import bytes_of, mono, to_audio, to_image
 from .mini import load_sample, sample_names
 from .model import model_config
 from .streams import check_streams, read_streams
+from .tasks import FILM
 
 __all__ = ["decode", "sample_media", "sample_names", "sync_report"]
 
@@ -44,8 +49,29 @@ def decode(
         samples = round(timeline.seconds(frames) * rate)
         # A codec whose latents are no whole number of samples may round the last one away.
         wave = pad(wave[..., :samples], (0, max(0, samples - wave.shape[2])))
-        audio = to_audio(wave.clamp(-1, 1), rate)
+        audio = to_audio(_kept_audio(config, latent.get(FILM), wave.clamp(-1, 1), rate), rate)
+    if images is not None:
+        images = _kept_pictures(config, latent.get(FILM), images)
     return images, audio, float(timeline.fps)
+
+
+def _kept_pictures(config: JoVAConfig, given: Given | None, images: Tensor) -> Tensor:
+    """IMAGE `[B·F, H, W, 3]` with what JoVA Task keeps of a film put back in each clip."""
+    if given is None:
+        return images
+    clip = Timeline.of(config).frames(len(given.made_video))
+    if len(images) % clip or images.shape[1:3] != given.video.shape[1:3]:
+        return images  # another clip has taken the place of the task's
+    chunks = (bytes_of(images[at : at + clip]) for at in range(0, len(images), clip))
+    mixed = [next(over_film(config, given, [chunk])) for chunk in chunks]
+    return to_image(torch.cat(mixed))
+
+
+def _kept_audio(config: JoVAConfig, given: Given | None, wave: Tensor, rate: int) -> Tensor:
+    """Waves `[B, C, N]` with what JoVA Task keeps of given audio put back."""
+    if given is None or given.audio is None or rate != config.audio.sample_rate:
+        return wave
+    return torch.stack([torch.stack([over_audio(config, given, c) for c in clip]) for clip in wave])
 
 
 def sample_media(name: str) -> tuple[Tensor, Tensor, dict[str, Any], float]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import compat_codecs  # noqa: F401  each file registers its checks
 import compat_models  # noqa: F401
 import compat_sampling  # noqa: F401
+import compat_tasks  # noqa: F401
 from world import CHECKS, TITLES, World
 
 

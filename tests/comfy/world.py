@@ -175,6 +175,8 @@ def core_of(world):
         config=core("jova_core.config"),
         presets=core("jova_core.presets"),
         given=core("jova_core.given"),
+        tasks=core("jova_core.tasks"),
+        masks=core("jova_core.mouth.masks"),
         decoding=core("jova_core.decoding"),
         mini=core("jova_core.mini"),
         initialise=core("jova_core.training.initialise"),
