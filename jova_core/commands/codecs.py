@@ -10,7 +10,7 @@ from ..mini.codecs.forms import FORMS
 from ..mini.codecs.train import (
     train_audio_codec,
     train_video_codec,
-    tune_video_decoder,
+    tune_decoders,
     write_codecs,
 )
 from ..mini.data.people_films import make_films
@@ -34,7 +34,8 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--decoder-of",
         type=Path,
-        help="train only the video decoder of these codecs; their checkpoints stay usable",
+        help="train only the decoders of these codecs; their checkpoints stay usable; 0 minutes "
+        "leave a decoder as it is",
     )
     parser.add_argument(
         "--latent-noise",
@@ -69,14 +70,16 @@ def run(options: Namespace) -> None:
     if options.people:
         data, form = _draw_films(options), FORMS["mini2"]
     if options.decoder_of is not None:
-        tune_video_decoder(
+        minutes = {name: getattr(options, f"{name}_minutes") for name in ("video", "audio")}
+        tune_decoders(
             data,
             options.decoder_of,
             options.out,
-            minutes=options.video_minutes,
+            **{name: {"minutes": time} if time else None for name, time in minutes.items()},
             latent_noise=options.latent_noise,
             flicker_weight=options.flicker_weight,
-            seed=options.seed,
+            critic=options.people,
+            **{name: getattr(options, name) for name in ("seed", "resume", "device", "ahead")},
         )
         result(str(options.out))
         return
@@ -102,9 +105,10 @@ def run(options: Namespace) -> None:
 
 def _check(options: Namespace) -> None:
     for name in ("video_minutes", "audio_minutes"):
-        if not 0 < getattr(options, name) < float("inf"):
-            option = f"--{name.replace('_', '-')}"
-            raise JoVAError(f"{option} is {getattr(options, name):g}; give a time above 0.")
+        time = getattr(options, name)
+        least = "0 or more" if options.decoder_of is not None else "a time above 0"
+        if not 0 <= time < float("inf") or (time == 0 and options.decoder_of is None):
+            raise JoVAError(f"--{name.replace('_', '-')} is {time:g}; give {least}.")
     if options.seed < 0:
         raise JoVAError(f"--seed is {options.seed}; give 0 or more.")
     if not 0 <= options.flicker_weight < float("inf"):
@@ -114,11 +118,8 @@ def _check(options: Namespace) -> None:
         raise JoVAError(f"--latent-noise is {options.latent_noise:g}; give 0 to below 1.")
     if options.ahead < 0:
         raise JoVAError(f"--ahead is {options.ahead}; give 0 or more threads.")
-    of_both = {"--resume": options.resume, "--start-from": options.start_from is not None}
-    of_both |= {"--device": options.device != "cpu", "--ahead": options.ahead > 0}
-    given = next((name for name, is_given in of_both.items() if is_given), None)
-    if given and options.decoder_of is not None:
-        raise JoVAError(f"{given} is for training both codecs; leave it out with --decoder-of.")
+    if options.start_from is not None and options.decoder_of is not None:
+        raise JoVAError("Got --start-from and --decoder-of; both say what to begin with: give one.")
 
 
 def _parts(out: Path | None) -> tuple[Path | None, Path | None]:

@@ -1,8 +1,10 @@
-"""Training of the two mini codecs, and of the video decoder alone."""
+"""Training of the two mini codecs, and of their decoders alone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +24,7 @@ from .pca_init import start_audio, start_video
 # The share of an audio run from scratch after which the critic joins: first the spectra must be
 # right.
 CRITIC_FROM = 0.3
+AUDIO_CROP = 16384  # samples
 
 
 def train_video_codec(
@@ -64,40 +67,52 @@ def train_video_codec(
     )
 
 
-def tune_video_decoder(
+def tune_decoders(
     dataset_root: Path | str,
     codecs_path: Path | str,
     out: Path | str,
     *,
-    minutes: float | None = None,
-    steps: int | None = None,
+    video: Mapping[str, float] | None = None,
+    audio: Mapping[str, float] | None = None,
     latent_noise: float = 0.2,
     flicker_weight: float = 0.2,
-    batch: int = 6,
-    lr: float = 4e-4,
+    critic: bool = False,
     seed: int = 0,
-    latents: int = 3,
     compiled: bool = True,
+    **on: Any,
 ) -> None:
-    """Train the decoder alone and write the codecs to `out`: latents keep their meaning.
+    """Train the decoders alone and write the codecs to `out`: latents keep their meaning.
 
-    With more noise on the latents than in the codec's own training, and a weight on changes of the
-    error from frame to frame, it learns steady pictures from a sampler's imperfect latents.
+    video, audio: {"minutes": …} or {"steps": …}; without, that decoder stays. With more noise on
+    the video latents than in the codec's own training, and a weight on changes of the error from
+    frame to frame, it learns steady pictures from a sampler's imperfect latents. critic, and the
+    device, `ahead` and `resume` of `on`: as for the codecs themselves.
     """
-    codecs = load_codecs(codecs_path)
-    weights = Path(out).with_suffix(".video.safetensors")
-    run = Run(out=weights, minutes=minutes, steps=steps, batch=batch, lr=lr, seed=seed)
-    codecs.video.encoder.requires_grad_(False)
-    codecs.video.decoder.requires_grad_(True)
-    crop = next((f.crop for f in FORMS.values() if f.video.name == codecs.video.name), 48)
-    sample = _video_batches(open_clips(dataset_root), batch, crop, 4 * (latents - 1) + 1)
-    loss = partial(video_loss, latent_noise=latent_noise, flicker_weight=flicker_weight)
-    save_codecs(
-        out,
-        train_codec(codecs.video, loss, sample, run, compiled=compiled),
-        codecs.audio,
-        codecs.stats,
-    )
+    codecs, clips = load_codecs(codecs_path), open_clips(dataset_root)
+    common = {"seed": seed, "warmup": 100, **on}
+    if video is not None:
+        form = next((f for f in FORMS.values() if f.video.name == codecs.video.name), FORMS["mini"])
+        codecs.video.encoder.requires_grad_(False)
+        codecs.video.decoder.requires_grad_(True)
+        run = Run(out=_part(out, "video"), batch=6, lr=8e-4, **video, **common)
+        sample = _video_batches(clips, run.batch, form.crop, 9)
+        weights = {"flicker_weight": flicker_weight, "edge_weight": form.edge_weight}
+        loss = partial(video_loss, latent_noise=latent_noise, **weights)
+        trained = train_codec(codecs.video, loss, sample, run, compiled=compiled)
+        codecs = replace(codecs, video=trained)
+    if audio is not None:
+        for part in (codecs.audio.stem, codecs.audio.decoder, codecs.audio.head):
+            part.requires_grad_(True)
+        run = Run(out=_part(out, "audio"), batch=12, lr=8e-4, **audio, **common)
+        judge = {"critic": Critic(seed) if critic else None}
+        sample = _audio_batches(clips, run.batch, AUDIO_CROP)
+        trained = train_codec(codecs.audio, audio_loss, sample, run, compiled=compiled, **judge)
+        codecs = replace(codecs, audio=trained)
+    save_codecs(out, codecs.video, codecs.audio, codecs.stats)
+
+
+def _part(out: Path | str, kind: str) -> Path:
+    return Path(out).with_suffix(f".{kind}.safetensors")
 
 
 def train_audio_codec(
@@ -109,7 +124,7 @@ def train_audio_codec(
     batch: int = 12,
     lr: float = 1e-3,
     seed: int = 0,
-    crop: int = 16384,
+    crop: int = AUDIO_CROP,
     form: CodecForm = FORMS["mini"],
     critic: bool = False,
     init_from: Path | str | None = None,
@@ -132,10 +147,7 @@ def train_audio_codec(
     codec = MiniAudioCodec(form.audio)
     start = np.random.default_rng((seed, 0x9CA))
     start_audio(codec, torch.stack([clips.wave(start, crop) for _ in range(300)]))
-
-    def sample(rng: np.random.Generator) -> tuple[Tensor]:
-        return (torch.stack([clips.wave(rng, crop) for _ in range(batch)]),)
-
+    sample = _audio_batches(clips, batch, crop)
     if init_from is not None:
         codec.load_state_dict(load_file(init_from))
     judge = Critic(seed) if critic else None
@@ -189,5 +201,16 @@ def _video_batches(
     def sample(rng: np.random.Generator) -> tuple[Tensor, ...]:
         crops = [clips.video_crop(rng, crop, frames) for _ in range(batch)]
         return tuple(torch.stack(part) for part in zip(*crops, strict=True))
+
+    return sample
+
+
+def _audio_batches(
+    clips: CodecClips, batch: int, crop: int
+) -> Callable[[np.random.Generator], tuple[Tensor, ...]]:
+    """A sampler of batches of pieces `[B, crop]`."""
+
+    def sample(rng: np.random.Generator) -> tuple[Tensor]:
+        return (torch.stack([clips.wave(rng, crop) for _ in range(batch)]),)
 
     return sample

@@ -16,7 +16,7 @@ from jova_core.mini.codecs.pca_init import start_audio, start_video
 from jova_core.mini.codecs.train import (
     train_audio_codec,
     train_video_codec,
-    tune_video_decoder,
+    tune_decoders,
     write_codecs,
 )
 
@@ -139,13 +139,19 @@ def test_tuning_the_decoder_leaves_the_latents_alone(dataset, tmp_path):
     train_audio_codec(dataset, parts[1], steps=2, compiled=False)
     write_codecs(dataset, *parts, tmp_path / "before.safetensors")
     tuned = tmp_path / "after.safetensors"
-    tune_video_decoder(dataset, tmp_path / "before.safetensors", tuned, steps=3, compiled=False)
-    before, after = load_codecs(tmp_path / "before.safetensors"), load_codecs(tuned)
+    lengths = {"video": {"steps": 3}, "audio": {"steps": 3}}
+    before = tmp_path / "before.safetensors"
+    tune_decoders(dataset, before, tuned, **lengths, critic=True, compiled=False)
+    before, after = load_codecs(before), load_codecs(tuned)
     video = to_video(moving_square(4)["frames"])
     with torch.no_grad():
         latent = before.video.encode(video)
         assert torch.equal(after.video.encode(video), latent)
         assert not torch.equal(after.video.decode(latent), before.video.decode(latent))
+        wave = moving_square(4)["audio"][None, :16384]
+        sound = before.audio.encode(wave)
+        assert torch.equal(after.audio.encode(wave), sound)
+        assert not torch.equal(after.audio.decode(sound), before.audio.decode(sound))
     assert after.stats.to_json() == before.stats.to_json()
 
 
