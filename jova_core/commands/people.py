@@ -24,14 +24,17 @@ def add_people_options(parser: ArgumentParser) -> None:
     add("--stills", type=int, default=2000, help="single pictures (default 2000)")
     add("--cast", type=int, default=100, help="how many people are seen (default 100)")
     add("--seed", type=int, default=0)
+    words = "draw from what has been spoken so far, instead of waiting for the rest of the plan"
+    add("--spoken", action="store_true", help=words)
 
 
 def people_source(options: Namespace) -> PeopleSource:
     """The source of `jova data encode --people`."""
     casting = Casting(seed=options.seed, cast=options.cast)
-    return PeopleSource(
-        voices=options.folder, clips=options.clips, stills=options.stills, casting=casting
-    )
+    count = {"clips": options.clips, "stills": options.stills}
+    if options.spoken:
+        return PeopleSource.of_spoken(options.folder, casting, **count)
+    return PeopleSource(voices=options.folder, casting=casting, **count)
 
 
 def add_stream_options(parser: ArgumentParser) -> None:

@@ -58,13 +58,15 @@ class PeopleSource:
             )
 
     @staticmethod
-    def of_spoken(voices: Path, casting: Casting) -> "PeopleSource":
-        """A source of any length that draws from what has been spoken so far."""
+    def of_spoken(
+        voices: Path, casting: Casting, *, clips: int = 0, stills: int = 0
+    ) -> "PeopleSource":
+        """A source that draws from what has been spoken so far; as a stream it has no end."""
         plan = read_plan(voices)
         keys = tuple(k for k in plan if speech_path(voices, k).exists())
         if not keys:
             raise JoVAError(f"Nothing is spoken in {voices} yet; run `jova data make-voices`.")
-        return PeopleSource(voices=voices, casting=casting, keys=keys)
+        return PeopleSource(voices=voices, clips=clips, stills=stills, casting=casting, keys=keys)
 
     def entries(self) -> Sequence[ClipNumber]:
         """Clips, then single pictures, without those whose phrases are not spoken yet."""

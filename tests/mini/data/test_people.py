@@ -117,8 +117,10 @@ def test_clips_whose_phrase_is_not_spoken_wait(voices, source):
     assert waiting
     assert not waiting & set(source.entries())
     assert source.waiting() >= len(waiting)
-    spoken = PeopleSource.of_spoken(voices, source.casting)
+    spoken = PeopleSource.of_spoken(voices, source.casting, clips=24, stills=8)
     assert missing not in spoken.keys
+    assert not spoken.waiting()
+    assert len(spoken.entries()) == 32
 
 
 def test_voices_agree_with_people_and_some_clips_are_silent(voices):
