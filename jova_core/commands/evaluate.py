@@ -26,6 +26,7 @@ from ..mouth.landmarks import LipDetector, find_landmarker
 from ..pipeline import JoVAPipeline, SampleSettings
 from ..prompt import Prompt
 from .console import Bar, note, result
+from .evaluate_people import add_people_options, run_people
 from .sampling_options import add_sampling_options, sampling_options
 
 HELD_OUT_PROMPTS = 60
@@ -54,6 +55,7 @@ def add_options(parser: ArgumentParser) -> None:
     add("--cfg-audio", type=float, default=defaults.cfg_audio)
     add_sampling_options(parser)
     add("--shift", type=float)
+    add_people_options(parser)
 
 
 def run(options: Namespace) -> None:
@@ -64,6 +66,9 @@ def run(options: Namespace) -> None:
         raise JoVAError(f"--unseen is {options.unseen}; give a number of clips, or 0 for none.")
     if options.json is not None:
         check_target(options.json)
+    if options.people:
+        run_people(options, _sampling(options), options.limit or HELD_OUT_PROMPTS)
+        return
     dataset = load_dataset(options.data)
     cases = None if options.prompts is None else read_cases(options.prompts)[: options.limit]
     base = _sampling(options)

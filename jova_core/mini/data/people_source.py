@@ -14,7 +14,16 @@ from ...errors import JoVAError
 from ...mouth.masks import latent_mask
 from ...prompt import Prompt
 from ...training.source import RejectedError, SourceClip
-from ..people import Head, Performance, Person, build, perform, render, true_lips
+from ..people import (
+    Head,
+    Performance,
+    Person,
+    TimedPhone,
+    build,
+    perform,
+    render,
+    true_lips,
+)
 from ..voices.cache import read_plan, read_speech, speech_path
 from ..voices.disguise import disguise
 from ..voices.speech import SAMPLE_RATE
@@ -130,6 +139,10 @@ class PeopleSource:
         _, performance = self._perform(entry)
         head = _head(replace(self._choice(entry).person, expression="neutral"))
         return true_lips(head, performance, size=size).boxes
+
+    def phones(self, entry: ClipNumber) -> tuple[TimedPhone, ...]:
+        """What is said, phone by phone ("AA1"), with times in seconds."""
+        return self._perform(entry)[0].phones
 
     def _perform(self, entry: ClipNumber) -> tuple[Script, Performance]:
         choice = self._choice(entry)

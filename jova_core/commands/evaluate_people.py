@@ -1,0 +1,97 @@
+"""`jova eval-mini --people`: figures of a checkpoint that makes clips of people."""
+
+import json
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from ..decoding import Clip, generate
+from ..errors import JoVAError
+from ..files import atomic_write
+from ..given import Given
+from ..mini import load_pipeline
+from ..mini.data.people_clips import FRAME_COUNTS, Casting
+from ..mini.data.people_source import PeopleSource
+from ..mini.evaluation.film_tasks import FilmTasks
+from ..mini.evaluation.listening import missing_judges
+from ..mini.evaluation.people import evaluate_people, truths
+from ..mouth.landmarks import LipDetector
+from ..pipeline import JoVAPipeline, SampleSettings
+from ..prompt import Prompt
+from .console import Bar, result
+
+ROWS = (
+    *("words", "words_shuffled", "phoneme_errors", "naturalness", "speaker", "speaker_shuffled"),
+    *("sync", "sync_shuffled", "sync_shuffled_p95", "sync_width", "offset_frames", "faces_share"),
+    *("flicker", "seams"),
+)
+# Entries looked through for one in which somebody speaks and which is of the split.
+_PER_CASE = 4
+
+
+def add_people_options(parser: ArgumentParser) -> None:
+    """Options of an evaluation on people."""
+    group = parser.add_argument_group("people (the folder is that of `jova data make-voices`)")
+    add = group.add_argument
+    add("--people", action="store_true", help="held-out people, by the judges of the extra eval")
+    add("--cast", type=int, default=100, help="of the training data (default 100)")
+    add("--cast-seed", type=int, default=0, help="of the training data (default 0)")
+    add("--split", choices=("heldout", "unseen"), default="heldout", help="unseen: of words")
+
+
+def run_people(options: Namespace, base: dict[str, Any], limit: int) -> None:
+    """Make the clips, judge them and print the figures. Raises JoVAError."""
+    missing = missing_judges()
+    if missing:
+        names = sorted({name for names in missing.values() for name in names})
+        raise JoVAError(
+            f"The judges need {', '.join(names)}; install them with "
+            '`pip install ".[eval]"` in the folder of the pack.'
+        )
+    pipeline = load_pipeline(options.checkpoint, options.codecs)
+    casting = Casting(seed=options.cast_seed, cast=options.cast, split=options.split)
+    source = PeopleSource.of_spoken(options.data, casting, clips=_PER_CASE * limit)
+    cases = truths(source, pipeline.config, limit)
+    with LipDetector() as detector:
+
+        def make(prompt: Prompt, frames: int, seed: int, given: Given | None) -> Clip:
+            settings = SampleSettings(**base, seed=seed)
+            return generate(pipeline, prompt, frames, settings, given=given)
+
+        with Bar("evaluate", "clip") as progress:
+            figures = evaluate_people(
+                make,
+                cases,
+                pipeline.codecs,
+                detector=detector,
+                seed=options.seed,
+                progress=progress,
+            )
+        if options.tasks:
+            tasks = FilmTasks(
+                make=make,
+                source=source,
+                config=pipeline.config,
+                codecs=pipeline.codecs,
+                detector=detector,
+            )
+            with Bar("evaluate tasks", "clip") as progress:
+                figures["tasks"] = tasks.evaluate(cases, seed=options.seed, progress=progress)
+    _write(options, pipeline, figures | {"settings": base})
+
+
+def _write(options: Namespace, pipeline: JoVAPipeline, figures: dict[str, Any]) -> None:
+    figures["samples"] = pipeline.notes.get("samples")
+    if options.json is not None:
+        with atomic_write(options.json) as temporary:
+            temporary.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    lines = [f"{'':20}{'made':>10}{'ceiling':>10}{'truth':>10}"]
+    for name in ROWS:
+        cells = "".join(_cell(figures.get(f"{name}{end}")) for end in ("", "_ceiling", "_truth"))
+        lines.append(f"{name:20}{cells}")
+    lines += [f"{name:26}{_cell(value)}" for name, value in figures.get("tasks", {}).items()]
+    lines.append(f"{figures['clips']} clips of up to {max(FRAME_COUNTS)} frames.")
+    result("\n".join(lines))
+
+
+def _cell(value: float | None) -> str:
+    return f"{'-' if value is None else f'{value:.3f}':>10}"
