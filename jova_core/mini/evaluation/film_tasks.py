@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 from ... import tasks
 from ...codecs import Codecs
+from ...compositing import BORDER
 from ...config import JoVAConfig
 from ...given import Given
 from ...mouth.area import mouth_area
@@ -56,8 +58,9 @@ class FilmTasks:
 
         voice_*: lips to the given true voice, against the true lips. lip_sync_*: to another clip's
         voice. dub_words: of another clip's transcript. *_outside: largest difference (of 255) to
-        the film outside the mouth's area. *_border: gradient across the area's border over that of
-        the film in the same place. join_*: the step where a film goes on, over those around it.
+        the film outside the mouth's area. *_border: gradient along the area's soft border over that
+        of the film in the same place, where it is worst. join_*: the step where a film goes on,
+        over those around it.
         """
         rows = []
         for i, case in enumerate(cases):
@@ -147,8 +150,19 @@ def _kept(name: str, film: Tensor, made: Clip, mouth: Tensor) -> dict[str, float
     changed = (made.frames.int() - film.int()).abs()
     return {
         f"{name}_outside": float(changed[:, ~inside].max()) if (~inside).any() else math.nan,
-        f"{name}_border": _border(made.frames, inside) / max(1e-6, _border(film, inside)),
+        f"{name}_border": max(
+            _border(made.frames, ring) / max(1e-6, _border(film, ring)) for ring in _rings(inside)
+        ),
     }
+
+
+def _rings(inside: Tensor) -> list[Tensor]:
+    """An area [H, W] and what is left of it as it shrinks over the width of its soft border."""
+    rings = [inside]
+    for _ in range(BORDER):
+        outside = (~rings[-1]).float()[None]
+        rings.append(max_pool2d(outside, 3, stride=1, padding=1)[0] == 0)
+    return [ring for ring in rings if ring.any()]
 
 
 def _border(frames: Tensor, inside: Tensor) -> float:
