@@ -52,17 +52,28 @@ class GivenLatents:
     video: Tensor  # bool [T, h, w]
     audio: Tensor  # bool [L]
     shown: Tensor  # bool [T, h, w]
+    audio_patch: int = 1  # audio latents of a token
+
+    @staticmethod
+    def nothing(like: AVLatents) -> "GivenLatents":
+        """Nothing is given to a clip whose latents are like these."""
+        video, audio = like.video[0, 0], like.audio[0, 0]
+        made = torch.zeros_like(video, dtype=torch.bool)
+        heard = torch.zeros_like(audio, dtype=torch.bool)
+        return GivenLatents(latents=AVLatents(), video=made, audio=heard, shown=made)
 
     @property
     def frames(self) -> Tensor:
         """bool `[T]`: latent frames that are given whole, and therefore clean, at time 0."""
         return self.video.flatten(1).all(1)
 
-    def made_audio(self, patch: int) -> Tensor:
+    @property
+    def made_audio(self) -> Tensor:
         """`[1, tokens]`: 0 for given tokens, else 1; `[1, 1]` if all are the same."""
         made = (~self.audio).float()
         if made.all() or not made.any():
             return made[None, :1]
+        patch = self.audio_patch
         tokens = torch.nn.functional.pad(made, (0, -len(made) % patch)).view(-1, patch)
         return tokens.amax(1)[None]
 
@@ -121,7 +132,8 @@ def encode_given(config: JoVAConfig, codecs: Codecs, frames: int, given: Given) 
         shown = torch.zeros_like(kept)
         shown[0] = given.image is not None
     latents = normalise(config, AVLatents(video=video, audio=audio))
-    return GivenLatents(latents=latents, video=kept, audio=heard, shown=shown)
+    masks = {"video": kept, "audio": heard, "shown": shown}
+    return GivenLatents(latents=latents, **masks, audio_patch=config.audio_patch)
 
 
 def _encode_pictures(

@@ -181,5 +181,4 @@ class GuidedVelocity:
         )
 
     def _audio_time(self, sigma: float, count: int) -> Tensor:
-        made = self.given.made_audio(self.model.config.audio_patch)
-        return (1000 * sigma * made).repeat(count, 1).squeeze(1)
+        return (1000 * sigma * self.given.made_audio).repeat(count, 1).squeeze(1)

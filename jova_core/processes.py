@@ -1,10 +1,13 @@
-"""Worker processes: started afresh, and named when one of them is killed."""
+"""Worker processes: started afresh, named when one is killed, gone when their parent is."""
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 from typing import Any
 
 from .errors import JoVAError
@@ -18,7 +21,21 @@ def start_pool(
     Forked ones would inherit torch's and MediaPipe's threads half alive.
     """
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, context, initializer, initargs)
+    return ProcessPoolExecutor(workers, context, _start, (initializer, initargs))
+
+
+def _start(initializer: Callable[..., object] | None, initargs: tuple[Any, ...]) -> None:
+    """In a worker: end with the parent, whose queue it else waits for with all its memory."""
+    threading.Thread(
+        target=_end_with, args=(multiprocessing.parent_process(),), daemon=True
+    ).start()
+    if initializer is not None:
+        initializer(*initargs)
+
+
+def _end_with(parent: Any) -> None:
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 @contextmanager

@@ -197,7 +197,7 @@ BAD = [
     (["--audio", "TEXT"], "notes.txt"),
     (["--audio", "FACE"], "face.png"),
     (["--video", "TONE"], "tone.wav"),
-    (["--audio", "TONE", "--video", "FILM"], "give one"),
+    (["--audio", "TONE", "--video", "FILM"], "trained on masks"),
     (["--image", "FACE", "--video", "FILM"], "give one"),
     (["--checkpoint", "TORN"], "truncated"),
     (["--checkpoint", "FOREIGN"], "not a JoVA checkpoint"),

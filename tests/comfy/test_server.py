@@ -76,9 +76,11 @@ def test_the_pack_loads(server):
 
 
 def test_importing_the_pack_is_quick(run_checks):
-    # The first import may compile; the second finds what it left.
-    seconds = [run_checks("import_time.py") for _ in range(2)]
-    assert min(each["pack"] / each["core"] for each in seconds) <= IMPORT_SHARE, seconds
+    seconds = run_checks("import_time.py")
+    if seconds["pack"] > IMPORT_SHARE * seconds["core"]:
+        # The first import may have compiled; this one finds what it left.
+        seconds = run_checks("import_time.py")
+    assert seconds["pack"] <= IMPORT_SHARE * seconds["core"], seconds
 
 
 @pytest.mark.parametrize("name", SCHEMA)

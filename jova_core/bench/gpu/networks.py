@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...config import JoVAConfig
+from ...given import GivenLatents
 from ...latents import AVLatents, Conditioning, latent_shapes
 from ...model.jova import JoVA
 from ...pipeline import GuidedVelocity, SampleSettings
@@ -86,13 +87,14 @@ def guided(
     video, _ = clip.shapes(config, 2)
     zeros = torch.zeros(video, device=device, dtype=dtype)
     text = tuple(features.to(dtype) for features in _text(config, device, 2))
+    noise = random_latents(config, clip, device)
     scale = {} if passes == 2 else {"cfg_video": 1.0, "cfg_audio": 1.0}
     return GuidedVelocity(
         model=model,
         settings=SampleSettings(**scale),
         conditioning=Conditioning(text=text, image=zeros, image_mask=zeros[:1, :1]),
-        free_video=torch.ones(video[2], device=device),
-        free_audio=1.0,
+        given=GivenLatents.nothing(noise),
+        noise=noise,
     )
 
 
