@@ -142,6 +142,13 @@ def test_a_film_goes_on_and_its_beginning_stays(tmp_path, capsys):
     assert (kept - given).abs().mean() < 2
 
 
+def test_a_film_of_another_size_is_said_to_change(tmp_path, capsys):
+    film = video(tmp_path / "a.mp4", 25)
+    status, words = said(capsys, "--video", film, "--extend", "-o", tmp_path / "o.mp4", *FAST)
+    assert status == 0
+    assert "80 x 48 px at 25 fps; the clip is made at 96 x 96 px and 16 fps" in words
+
+
 def test_a_stretch_of_a_film_is_made_anew(tmp_path, capsys):
     film, out = talking(tmp_path / "film.mp4"), tmp_path / "o.mp4"
     arguments = ["--video", film, "--redo", "0.5", "0.7", "--redo-stream", "video"]

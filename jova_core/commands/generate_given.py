@@ -124,7 +124,12 @@ def _film_task(
     """What is given for a task on a film: task, pictures, and audio for lip-sync."""
     task, film, audio = asked
     config, line = pipeline.config, pipeline.timeline
-    # What is written has the model's size and rate, the film's own pictures at that size in it.
+    spec, own = config.video, material.video
+    if (own.width, own.height, own.fps) != (spec.width, spec.height, spec.fps):
+        note(
+            f"The film has {own.width} x {own.height} px at {float(own.fps):g} fps; the clip is "
+            f"made at {spec.width} x {spec.height} px and {float(spec.fps):g} fps, the model's."
+        )
     material.video = None
     if task in ("lip_sync", "dub"):
         check_takes_parts(config)
