@@ -19,7 +19,7 @@ from .script import Item, Plan, Row, failure
 WIDE = BlockSize(dim=3072, heads=24, video=7800, audio=157, text=512)
 NARROW = replace(WIDE, dim=1536, heads=12)
 CHECKED = {"video": 1000, "audio": 157, "text": 77}  # tokens of the block that fp64 computes too
-TINY = BlockSize(dim=64, heads=2, video=24, audio=6, text=3)
+TINY = BlockSize(dim=64, heads=2, video=5, audio=2, text=1)
 
 
 def block_items(plan: Plan, *, wide: bool) -> list[Item]:
