@@ -1,7 +1,7 @@
 """JoVA Task: what is given to a clip and what is made of it, as streams with core's masks."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
 from typing import Any
@@ -16,7 +16,7 @@ from ...jova_core.given import Given, check_takes_parts
 from ...jova_core.latents import AVLatents
 from ...jova_core.media import fit_image, resample
 from ...jova_core.mouth.masks import by_latent
-from ...jova_core.tasks import dub, extend, lip_sync, redo
+from ...jova_core.tasks import dub, extend, redo
 from ...jova_core.timeline import Timeline
 from .codecs import check_codec, encode_audio
 from .latent import both_streams, frame_step, frames_at
@@ -104,8 +104,8 @@ def _lip_sync(config: JoVAConfig, latent: dict[str, Any], inputs: _Inputs) -> Ta
     made = give_audio(config, latent, inputs.audio_vae, audio)
     frames = _fitted_film(config, made, film, inputs)
     mouth = _mouth_cells(config, made, mask, len(film), inputs)
-    given = replace(lip_sync(frames, torch.zeros(1), mouth), audio=None)
-    made = _with_film(made, inputs.video_vae, given)
+    # The audio lies in the latent already, whole; of the film the pictures are given as for a dub.
+    made = _with_film(made, inputs.video_vae, dub(frames, mouth))
     return Task(
         latent=made,
         shown=f"{_describe_audio(config, made, audio)} Of the film the mouth is made anew.",
