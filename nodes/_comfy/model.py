@@ -164,11 +164,10 @@ class JoVAModel(comfy.model_base.BaseModel):
         if pictures is not None:
             for name, part in zip(("jova_image", "jova_image_mask"), pictures, strict=True):
                 out[name] = comfy.conds.CONDRegular(part)
-        if mask is not None:
-            if masks.video is not None:
-                out["noisy_video"] = comfy.conds.CONDRegular(noisy_frames(masks.video))
-            if masks.audio is not None:
-                out["noisy_audio"] = comfy.conds.CONDRegular(noisy_latents(masks.audio))
+        if masks.video is not None:
+            out["noisy_video"] = comfy.conds.CONDRegular(noisy_frames(masks.video))
+        if masks.audio is not None:
+            out["noisy_audio"] = comfy.conds.CONDRegular(noisy_latents(masks.audio))
         return out
 
     def map_context_window_to_modalities(

@@ -94,7 +94,12 @@ def _audio(config: JoVAConfig, latent: dict[str, Any], inputs: _Inputs) -> Task:
 
 def _video(config: JoVAConfig, latent: dict[str, Any], inputs: _Inputs) -> Task:
     film, vae = inputs.needed("film", "video_vae")
-    made = give_video(config, latent, vae, film, inputs.film_fps)
+    frames = _fitted_film(config, latent, film, inputs)
+    empty, audio = both_streams(latent)
+    encoded = vae.encode(frames.float() / 255).to(empty)
+    masks = noise_masks(latent)
+    masks.video[:] = 0
+    made = with_streams(latent, encoded.expand_as(empty).clone(), audio, masks)
     return Task(latent=made, shown="The video is given; the sound is made to it.")
 
 
@@ -190,22 +195,6 @@ def give_audio(
     masks = noise_masks(latent)
     masks.audio[:] = 0
     return with_streams(latent, video, encoded.expand_as(empty).clone(), masks)
-
-
-def give_video(
-    config: JoVAConfig, latent: dict[str, Any], vae: Any, video: Tensor, video_fps: float
-) -> dict[str, Any]:
-    """The LATENT with given video, resampled to the model's frame rate.
-
-    Raises JoVAError for too few frames.
-    """
-    empty, audio = both_streams(latent)
-    check_codec(config, vae, "video")
-    picks = _picks(config, _frames(config, latent), len(video), video_fps)
-    encoded = vae.encode(_fit(video[picks], empty, vae).float() / 255).to(empty)
-    masks = noise_masks(latent)
-    masks.video[:] = 0
-    return with_streams(latent, encoded.expand_as(empty).clone(), audio, masks)
 
 
 def _describe_audio(config: JoVAConfig, latent: dict[str, Any], audio: dict[str, Any]) -> str:
