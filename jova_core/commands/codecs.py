@@ -8,6 +8,7 @@ from ..errors import JoVAError
 from ..files import check_target, existing_file
 from ..mini.codecs.forms import FORMS
 from ..mini.codecs.train import (
+    part_path,
     train_audio_codec,
     train_video_codec,
     tune_decoders,
@@ -83,7 +84,7 @@ def run(options: Namespace) -> None:
         )
         result(str(options.out))
         return
-    parts = [options.out.with_suffix(f".{name}.safetensors") for name in ("video", "audio")]
+    parts = [part_path(options.out, kind) for kind in ("video", "audio")]
     note("Training the video codec.")
     common = {name: getattr(options, name) for name in ("seed", "resume", "device", "ahead")}
     common["form"] = form
@@ -126,7 +127,7 @@ def _parts(out: Path | None) -> tuple[Path | None, Path | None]:
     """The video and the audio codec that an earlier run left beside its OUT."""
     if out is None:
         return None, None
-    names = {kind: out.with_suffix(f".{kind}.safetensors") for kind in ("video", "audio")}
+    names = {kind: part_path(out, kind) for kind in ("video", "audio")}
     allowed = "the OUT of an earlier `jova train-codecs`"
     video, audio = (existing_file(path, f"{kind} codec", allowed) for kind, path in names.items())
     return video, audio

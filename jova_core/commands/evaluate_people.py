@@ -5,14 +5,13 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from ..decoding import Clip, generate
-from ..errors import JoVAError
 from ..files import atomic_write
 from ..given import Given
 from ..mini import load_pipeline
 from ..mini.data.people_clips import FRAME_COUNTS, Casting
 from ..mini.data.people_source import PeopleSource
 from ..mini.evaluation.film_tasks import FilmTasks
-from ..mini.evaluation.listening import missing_judges
+from ..mini.evaluation.listening import check_judges
 from ..mini.evaluation.people import evaluate_people, truths
 from ..mouth.landmarks import LipDetector
 from ..pipeline import JoVAPipeline, SampleSettings
@@ -40,13 +39,7 @@ def add_people_options(parser: ArgumentParser) -> None:
 
 def run_people(options: Namespace, base: dict[str, Any], limit: int) -> None:
     """Make the clips, judge them and print the figures. Raises JoVAError."""
-    missing = missing_judges()
-    if missing:
-        names = sorted({name for names in missing.values() for name in names})
-        raise JoVAError(
-            f"The judges need {', '.join(names)}; install them with "
-            '`pip install ".[eval]"` in the folder of the pack.'
-        )
+    check_judges()
     pipeline = load_pipeline(options.checkpoint, options.codecs)
     casting = Casting(seed=options.cast_seed, cast=options.cast, split=options.split)
     source = PeopleSource.of_spoken(options.data, casting, clips=_PER_CASE * limit)

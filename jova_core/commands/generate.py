@@ -25,7 +25,6 @@ from .generate_given import Material, add_task_options, is_image, read_given
 from .generate_latents import DTYPES
 from .sampling_options import add_sampling_options, sampling_options
 
-DEFAULT_SECONDS = 2.0
 # Files that are read, which the output must not replace.
 _INPUTS = ("image", "last_image", "audio", "video", "checkpoint", "codecs")
 
@@ -47,7 +46,11 @@ def add_options(parser: ArgumentParser) -> None:
     add("--image", type=Path, help="first frame: a portrait, which starts to speak")
     add("--last-image", type=Path, help="last frame")
     add("--audio", type=Path, help="speech to act to; kept unchanged in the file")
-    add("--video", type=Path, help="film: to give a voice, or for one of the next four tasks")
+    add(
+        "--video",
+        type=Path,
+        help="film: to give a voice, or for a task on it (lip-sync with --audio, or the next ones)",
+    )
     add_task_options(parser)
     add("--seconds", type=float, help="length (default: enough for the words)")
     add("--seed", type=int, default=defaults.seed, help="same seed, same clip (default 0)")

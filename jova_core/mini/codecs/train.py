@@ -89,12 +89,12 @@ def tune_decoders(
     device, `ahead` and `resume` of `on`: as for the codecs themselves.
     """
     codecs, clips = load_codecs(codecs_path), open_clips(dataset_root)
-    common = {"seed": seed, "warmup": 100, **on}
+    common = {"seed": seed, **on}
     if video is not None:
         form = next((f for f in FORMS.values() if f.video.name == codecs.video.name), FORMS["mini"])
         codecs.video.encoder.requires_grad_(False)
         codecs.video.decoder.requires_grad_(True)
-        run = Run(out=_part(out, "video"), batch=6, lr=8e-4, **video, **common)
+        run = Run(out=part_path(out, "video"), batch=6, lr=8e-4, **video, **common)
         sample = _video_batches(clips, run.batch, form.crop, 9)
         weights = {"flicker_weight": flicker_weight, "edge_weight": form.edge_weight}
         loss = partial(video_loss, latent_noise=latent_noise, **weights)
@@ -103,7 +103,7 @@ def tune_decoders(
     if audio is not None:
         for part in (codecs.audio.stem, codecs.audio.decoder, codecs.audio.head):
             part.requires_grad_(True)
-        run = Run(out=_part(out, "audio"), batch=12, lr=8e-4, **audio, **common)
+        run = Run(out=part_path(out, "audio"), batch=12, lr=8e-4, **audio, **common)
         judge = {"critic": Critic(seed) if critic else None}
         sample = _audio_batches(clips, run.batch, AUDIO_CROP)
         trained = train_codec(codecs.audio, audio_loss, sample, run, compiled=compiled, **judge)
@@ -111,7 +111,8 @@ def tune_decoders(
     save_codecs(out, codecs.video, codecs.audio, codecs.stats)
 
 
-def _part(out: Path | str, kind: str) -> Path:
+def part_path(out: Path | str, kind: str) -> Path:
+    """Where the video or the audio codec of `out` is kept while they are trained."""
     return Path(out).with_suffix(f".{kind}.safetensors")
 
 

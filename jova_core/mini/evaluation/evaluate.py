@@ -84,7 +84,9 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Plain:
+class PlainClip:
+    """Pictures and sound that no model made."""
+
     frames: Tensor
     audio: Tensor
 
@@ -158,13 +160,18 @@ def words_figures(
     }
 
 
-@torch.inference_mode()
 def through_codecs(dataset: Dataset, info: ClipInfo, codecs: Codecs) -> Clip:
     """A ground-truth clip encoded and decoded by both codecs, cut to its own length."""
     data = load_clip(dataset, info)
-    frames = to_frames(codecs.video.decode(codecs.video.encode(to_video(data["frames"]))))
-    audio = codecs.audio.decode(codecs.audio.encode(data["audio"][None]))[0].float()
-    return _Plain(frames=frames[: info.frames], audio=audio[: len(data["audio"])])
+    return copied(data["frames"], data["audio"], codecs)
+
+
+@torch.inference_mode()
+def copied(frames: Tensor, audio: Tensor, codecs: Codecs) -> Clip:
+    """Frames `[F, H, W, 3]` and audio `[N]` through both codecs, cut to their own lengths."""
+    made = to_frames(codecs.video.decode(codecs.video.encode(to_video(frames))))
+    heard = codecs.audio.decode(codecs.audio.encode(audio[None]))[0].float()
+    return PlainClip(frames=made[: len(frames)], audio=heard[: len(audio)])
 
 
 def measure(clip: Clip, judges: Judges, detector: Detector, *, fps: int = 16) -> Measured:
@@ -201,12 +208,12 @@ def summarise(
         "words": words_right(wanted, heard),
         "words_shuffled": words_right_shuffled(wanted, heard, n=shuffles, seed=seed),
         **_sync_figures(measured, seed=seed, shuffles=shuffles),
-        "attributes": _mean(list(shares.values())),
+        "attributes": mean(list(shares.values())),
         "per_attribute": shares,
         "voice": _share([(c.voice, m.voice) for c, m in zip(cases, measured, strict=True)]),
-        "flicker": _mean([m.flicker for m in measured]),
+        "flicker": mean([m.flicker for m in measured]),
         "faces_found": sum(m.sync.face_share > 0 for m in measured),
-        "faces_share": _mean([m.sync.face_share for m in measured]),
+        "faces_share": mean([m.sync.face_share for m in measured]),
     }
 
 
@@ -217,10 +224,10 @@ def _sync_figures(measured: Sequence[Measured], *, seed: int, shuffles: int) -> 
     )
     offsets = [r.offset_frames for r in reports if r.offset_frames is not None]
     return {
-        "sync": _mean([r.opening for r in reports]),
+        "sync": mean([r.opening for r in reports]),
         "sync_shuffled": controls.mean,
         "sync_shuffled_p95": controls.p95,
-        "sync_width": _mean([r.width for r in reports]),
+        "sync_width": mean([r.width for r in reports]),
         "offset_frames": median(offsets) if offsets else None,
         "sync_clips": sum(not math.isnan(r.opening) for r in reports),
         "sync_shuffled_clips": controls.clips,
@@ -234,10 +241,11 @@ def _looks_right(cases: Sequence[Case], measured: Sequence[Measured]) -> dict[st
 
 def _share(pairs: Sequence[tuple[str | None, str]]) -> float:
     """Share of pairs that agree, over those with a wanted value."""
-    return _mean([float(wanted == seen) for wanted, seen in pairs if wanted is not None])
+    return mean([float(wanted == seen) for wanted, seen in pairs if wanted is not None])
 
 
-def _mean(values: Sequence[float]) -> float:
+def mean(values: Sequence[float]) -> float:
+    """Mean of the numbers among `values`; NaN if there are none."""
     values = [value for value in values if not math.isnan(value)]
     return sum(values) / len(values) if values else math.nan
 

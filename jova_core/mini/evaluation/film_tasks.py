@@ -24,9 +24,9 @@ from ...sync.correlation import speech_envelope, zero_lag_correlation
 from ...timeline import Timeline
 from ..data.people_clips import FPS
 from ..data.people_source import PeopleSource
-from .evaluate import Clip
+from .evaluate import Clip, copied, mean
 from .listening import SAMPLE_RATE, heard_words
-from .people import MakeFn, Truth, through_codecs
+from .people import MakeFn, Truth
 from .tasks import CLOSED
 from .words import words_right
 
@@ -78,7 +78,7 @@ class FilmTasks:
         clip = case.clip
         made = self.make(clip.prompt, len(clip.frames), seed, Given(audio=clip.audio))
         true = self.detector.detect(clip.frames)
-        copied = self.detector.detect(through_codecs(clip, self.codecs).frames)
+        ceiling = self.detector.detect(copied(clip.frames, clip.audio, self.codecs).frames)
         acted = self.detector.detect(made.frames)
         phones = [
             (phone.start, phone.end)
@@ -86,7 +86,7 @@ class FilmTasks:
             if phone.name.rstrip("012") in BILABIALS
         ]
         row = {"voice_closed_truth": _closed_share(true, phones)}
-        for name, track in (("", acted), ("_ceiling", copied)):
+        for name, track in (("", acted), ("_ceiling", ceiling)):
             row[f"voice_opening{name}"] = zero_lag_correlation(track.opening, true.opening)
             row[f"voice_width{name}"] = zero_lag_correlation(track.width, true.width)
             row[f"voice_closed{name}"] = _closed_share(track, phones)
@@ -99,7 +99,7 @@ class FilmTasks:
         prompt = replace(film.prompt, audio_caption="", transcript=voice.prompt.transcript)
         made = self.make(prompt, len(film.frames), seed, given)
         heard = speech_envelope(voice.audio, SAMPLE_RATE, FPS, len(film.frames))
-        ceiling = self.detector.detect(through_codecs(voice, self.codecs).frames)
+        ceiling = self.detector.detect(copied(voice.frames, voice.audio, self.codecs).frames)
         lips = self.detector.detect(made.frames)
         return {
             "lip_sync": zero_lag_correlation(lips.opening, heard),
@@ -202,8 +202,4 @@ def _closed_share(track: LipTrack, phones: Sequence[tuple[float, float]]) -> flo
 
 def _means(rows: Sequence[dict[str, float]]) -> dict[str, float]:
     names = dict.fromkeys(name for row in rows for name in row)
-    means = {}
-    for name in names:
-        values = [row[name] for row in rows if name in row and not math.isnan(row[name])]
-        means[name] = sum(values) / len(values) if values else math.nan
-    return means
+    return {name: mean([row[name] for row in rows if name in row]) for name in names}

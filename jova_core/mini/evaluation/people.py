@@ -11,13 +11,11 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ...codecs import Codecs
 from ...config import JoVAConfig
 from ...given import Given
-from ...media.pixels import to_frames, to_video
 from ...mouth.landmarks import LipDetector, LipTrack
 from ...prompt import Prompt
 from ...sync.correlation import SyncReport, speech_envelope, sync_report
@@ -25,7 +23,7 @@ from ...training.source import SourceClip
 from ..codecs.measure import seams
 from ..data.people_clips import FPS, ClipNumber
 from ..data.people_source import PeopleSource
-from .evaluate import Clip, background_flicker
+from .evaluate import Clip, PlainClip, background_flicker, copied, mean
 from .listening import (
     SAMPLE_RATE,
     heard_phonemes,
@@ -75,12 +73,6 @@ class Truth:
         return plain_words(self.clip.prompt.transcript)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Plain:
-    frames: Tensor
-    audio: Tensor
-
-
 def truths(source: PeopleSource, config: JoVAConfig, limit: int) -> list[Truth]:
     """The first `limit` clips of a source in which somebody speaks."""
     found = []
@@ -91,14 +83,6 @@ def truths(source: PeopleSource, config: JoVAConfig, limit: int) -> list[Truth]:
                 phones = tuple(phone.name.rstrip("012") for phone in source.phones(entry))
                 found.append(Truth(entry=entry, clip=clip, phones=phones))
     return found
-
-
-@torch.inference_mode()
-def through_codecs(clip: SourceClip, codecs: Codecs) -> Clip:
-    """A clip encoded and decoded by both codecs, cut to its own length."""
-    frames = to_frames(codecs.video.decode(codecs.video.encode(to_video(clip.frames))))
-    audio = codecs.audio.decode(codecs.audio.encode(clip.audio[None]))[0].float()
-    return _Plain(frames=frames[: len(clip.frames)], audio=audio[: len(clip.audio)])
 
 
 def judge(clip: Clip, detector: LipDetector, *, cell: int = 8) -> Judged:
@@ -135,8 +119,8 @@ def evaluate_people(
     made, ceiling, true = [], [], []
     for i, case in enumerate(cases):
         made.append(judge(make(case.clip.prompt, len(case.clip.frames), seed + i, None), detector))
-        ceiling.append(judge(through_codecs(case.clip, codecs), detector))
-        true.append(judge(_Plain(frames=case.clip.frames, audio=case.clip.audio), detector))
+        ceiling.append(judge(copied(case.clip.frames, case.clip.audio, codecs), detector))
+        true.append(judge(PlainClip(frames=case.clip.frames, audio=case.clip.audio), detector))
         if progress:
             progress(i + 1, len(cases))
     figures = summarise(cases, made, true, seed=seed, shuffles=shuffles)
@@ -184,17 +168,17 @@ def summarise(
         "words": words_right(wanted, heard),
         "words_shuffled": words_right_shuffled(wanted, heard, n=shuffles, seed=seed),
         "phoneme_errors": edits / max(1, sum(len(case.phones) for case in cases)),
-        "naturalness": _mean([j.naturalness for j in judged]),
+        "naturalness": mean([j.naturalness for j in judged]),
         "speaker": same,
         "speaker_shuffled": other,
-        "sync": _mean([r.opening for r in reports]),
+        "sync": mean([r.opening for r in reports]),
         "sync_shuffled": controls.mean,
         "sync_shuffled_p95": controls.p95,
-        "sync_width": _mean([r.width for r in reports]),
+        "sync_width": mean([r.width for r in reports]),
         "offset_frames": median(offsets) if offsets else None,
-        "faces_share": _mean([r.face_share for r in reports]),
-        "flicker": _mean([j.flicker for j in judged]),
-        "seams": _mean([j.seams for j in judged]),
+        "faces_share": mean([r.face_share for r in reports]),
+        "flicker": mean([j.flicker for j in judged]),
+        "seams": mean([j.seams for j in judged]),
     }
 
 
@@ -210,8 +194,3 @@ def _speakers(judged: Sequence[Judged], true: Sequence[Judged]) -> tuple[float, 
     products = np.stack([p[0] for p in pairs]) @ np.stack([p[1] for p in pairs]).T
     own = np.eye(len(pairs), dtype=bool)
     return float(products[own].mean()), float(products[~own].mean())
-
-
-def _mean(values: Sequence[float]) -> float:
-    values = [value for value in values if not math.isnan(value)]
-    return sum(values) / len(values) if values else math.nan

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from jova_core.__main__ import main
-from jova_core.commands import evaluate_people
+from jova_core.mini.evaluation import listening
 from jova_core.mini.evaluation.film_tasks import (
     FilmTasks,
     _border,
@@ -145,6 +145,6 @@ def test_a_film_that_stays_as_it_is_has_nothing_changed_outside(monkeypatch):
 
 
 def test_missing_judges_are_named_before_anything_is_loaded(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(evaluate_people, "missing_judges", lambda: {"phonemes": ("hama",)})
+    monkeypatch.setattr(listening, "missing_judges", lambda: {"phonemes": ("hama",)})
     assert main(["eval-mini", str(tmp_path), "--people"]) == 2
     assert "hama" in capsys.readouterr().err
