@@ -46,11 +46,7 @@ def add_options(parser: ArgumentParser) -> None:
     add("--image", type=Path, help="first frame: a portrait, which starts to speak")
     add("--last-image", type=Path, help="last frame")
     add("--audio", type=Path, help="speech to act to; kept unchanged in the file")
-    add(
-        "--video",
-        type=Path,
-        help="film: to give a voice, or for a task on it (lip-sync with --audio, or the next ones)",
-    )
+    add("--video", type=Path, help="film: to give a voice, or for a task on it")
     add_task_options(parser)
     add("--seconds", type=float, help="length (default: enough for the words)")
     add("--seed", type=int, default=defaults.seed, help="same seed, same clip (default 0)")
