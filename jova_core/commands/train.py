@@ -23,8 +23,9 @@ from ..model.checkpoint import load_jova
 from ..model.lora import LAYERS, BranchLoRA, LoRAConfig
 from ..mouth.landmarks import find_landmarker
 from ..presets import PRESETS, preset_config
+from ..training.clock import Clock
 from ..training.data import LatentSet
-from ..training.loop import TrainCallback, deadline, train
+from ..training.loop import TrainCallback, train
 from ..training.settings import Tasks, TrainSettings
 from ..vocabulary import Vocabulary
 from .console import note, result
@@ -81,6 +82,8 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="continue the run in `out`")
     parser.add_argument("--codecs", type=Path, help="codecs of the data (default: the mini's)")
     parser.add_argument("--minutes", type=float, help="save and stop after this many minutes")
+    words = "the last of --minutes, with a rate falling to 0, for a run that ends there (default 0)"
+    parser.add_argument("--cooldown-minutes", type=float, default=0.0, help=words)
     words = "JSON list of prompts with frames, generated and scored during training"
     parser.add_argument("--validate", type=Path, help=words)
     words = "steps between validations (default: as between checkpoints)"
@@ -159,6 +162,7 @@ def run(options: Namespace) -> None:
             init_from=init_from,
             resume=options.resume,
             callbacks=_callbacks(options, settings, encoders),
+            clock=_clock(options),
         )
     result(str(checkpoint))
 
@@ -180,12 +184,19 @@ def _data(
     return open_stream(options, config, options.codecs, settings.seed)
 
 
+def _clock(options: Namespace) -> Clock:
+    if options.minutes is None:
+        if options.cooldown_minutes:
+            raise JoVAError("--cooldown-minutes are the last of --minutes; give both.")
+        return Clock()
+    return Clock(seconds=60 * options.minutes, cooldown=60 * options.cooldown_minutes)
+
+
 def _callbacks(
     options: Namespace, settings: TrainSettings, encoders: tuple[TextEncoder, ...]
 ) -> list[TrainCallback]:
-    callbacks = [] if options.minutes is None else [deadline(60 * options.minutes)]
     if options.validate is None:
-        return callbacks
+        return []
     if options.shard:
         raise JoVAError("--validate needs whole weights in one process; leave out --shard.")
     every = settings.checkpoint_every if options.validate_every is None else options.validate_every
@@ -201,7 +212,7 @@ def _callbacks(
         face_model=find_landmarker(),
         judges=load_judges(judges) if judges.is_file() else None,
     )
-    return [*callbacks, validation]
+    return [validation]
 
 
 def _lora(options: Namespace) -> LoRAConfig:

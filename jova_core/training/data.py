@@ -5,9 +5,10 @@ Legend: B batch, C channels, T latent frames, h w latent rows and columns, L aud
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -19,10 +20,14 @@ from ..flow.path import interpolate, velocity_target
 from ..latents import AVLatents, Conditioning, normalise
 from ..prompt import Prompt
 from ..timeline import Timeline
-from .sample import Draw, draw, stream_seed
+from .sample import Draw, draw, draw_noise, stream_seed
 from .settings import Tasks, TrainSettings
 from .shards import Encoded, TrainingClip
 from .tasks import given_masks
+
+# What a batch trains: films with sound, voices without pictures, or single pictures without sound.
+Kind = Literal["clips", "voices", "pictures"]
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +39,11 @@ class Bucket:
     audio: list[Tensor] = field(default_factory=list)  # [C_a, L]
     mouth: list[Tensor] = field(default_factory=list)  # uint8 [T, h, w]
     disguised: list[Tensor | None] = field(default_factory=list)  # [C_a, L], where there is one
+
+    def of(self, rows: Iterable[int]) -> "Bucket":
+        """The clips in these rows."""
+        numbers = [int(row) for row in rows]
+        return Bucket(**{name: [kept[n] for n in numbers] for name, kept in vars(self).items()})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +64,6 @@ class Batch:
     mouth: Tensor  # [B, 1, T, h, w]
     sigma_video: Tensor  # [B], for the log
     sigma_audio: Tensor
-
-    def to(self, device: torch.device) -> "Batch":
-        """The same batch on another device."""
-        return _to(self, device)
 
 
 class LatentSet:
@@ -111,11 +117,42 @@ class LatentSet:
         dtype: torch.dtype,
         *,
         share: slice = slice(None),
+        device: torch.device = CPU,
     ) -> Batch:
         """The batch whose first sample has the global number `first`, or a share of its samples.
 
-        Its clips are of one length, chosen by the number and the training speed of such clips; a
-        step of single pictures takes the first ones of clips of any length.
+        It is put together on `device`.
+        """
+        kind, clips = self._pick(first, settings, share)
+        indices = range(first, first + settings.batch)[share]
+        draws = [_of_kind(kind, draw(settings, index)) for index in indices]
+        prompts = [_prompt(clip, sample) for clip, sample in zip(clips.clips, draws, strict=True)]
+        phonemes_only = [sample.phonemes_only for sample in draws]
+        text = tuple(encoder.encode(prompts, phonemes_only=phonemes_only) for encoder in encoders)
+        clean = _clean(clips, draws).map(lambda x: x.to(device).float())
+        drawn = partial(draw_noise, settings.seed, indices, device=device)
+        noise = AVLatents(
+            video=drawn(clean.video.shape[1:], "video"), audio=drawn(clean.audio.shape[1:], "audio")
+        )
+        given = _given(self.config, draws, clips.mouth, clean.audio.shape[-1])
+        batch = _assemble(
+            self.config,
+            settings.tasks,
+            draws,
+            clean=clean,
+            noise=noise,
+            given=tuple(mask.to(device) for mask in given),
+            mouth=torch.stack(clips.mouth).to(device).float(),
+            text=tuple(features.to(device, dtype) for features in text),
+            dtype=dtype,
+        )
+        return _of_streams(kind, batch)
+
+    def _pick(self, first: int, settings: TrainSettings, share: slice) -> tuple[Kind, Bucket]:
+        """The kind of a batch, and its clips.
+
+        They are of one length, chosen by the number and the training speed of such clips; a step
+        of single pictures takes the first ones of clips of any length.
         """
         generator = torch.Generator("cpu").manual_seed(stream_seed(settings.seed, first, "order"))
         moving = [bucket for bucket in self.buckets if bucket.video[0].shape[1] > 1]
@@ -126,28 +163,14 @@ class LatentSet:
         sizes = torch.tensor([len(b.clips) / b.video[0].shape[1] for b in moving] or [1.0])
         chosen = int(torch.multinomial(sizes, 1, generator=generator))
         bucket = moving[chosen] if moving else self.buckets[0]
-        rows = torch.randint(len(bucket.clips), (settings.batch,), generator=generator)[share]
+        rows = torch.randint(len(bucket.clips), (settings.batch,), generator=generator)
         kind = float(torch.rand(1, generator=generator))
-        alone = kind < settings.audio_alone
-        still = not alone and kind < settings.audio_alone + settings.stills
-        if still:
-            bucket = self._pictures(settings.batch, generator)
-            rows = torch.arange(settings.batch)[share]
-        draws = [
-            draw(settings, first + i, bucket.video[0].shape, bucket.audio[0].shape)
-            for i in range(settings.batch)[share]
-        ]
-        if alone:  # then the voice is never given, or nothing would be learnt
-            draws = [_of_voice(d) for d in draws]
-        if still:
-            draws = [_of_picture(d) for d in draws]
-        prompts = [_prompt(bucket.clips[row], d) for row, d in zip(rows, draws, strict=True)]
-        phonemes_only = [d.phonemes_only for d in draws]
-        text = tuple(encoder.encode(prompts, phonemes_only=phonemes_only) for encoder in encoders)
-        batch = _assemble(self.config, settings.tasks, bucket, rows, draws, text=text, dtype=dtype)
-        if still:
-            return _without_audio(batch)
-        return _audio_alone(batch) if alone else batch
+        if kind < settings.audio_alone:
+            return "voices", _voices(bucket.of(rows[share]))
+        if kind < settings.audio_alone + settings.stills:
+            pictures = self._pictures(settings.batch, generator)
+            return "pictures", pictures.of(range(settings.batch)[share])
+        return "clips", bucket.of(rows[share])
 
     def _pictures(self, count: int, generator: torch.Generator) -> Bucket:
         """The first pictures of `count` clips of any length; all get the shortest audio."""
@@ -174,18 +197,25 @@ def _digest(clips: tuple[TrainingClip, ...], buckets: Sequence[Bucket]) -> str:
     return hashlib.sha256(repr((clips, sums)).encode()).hexdigest()[:12]
 
 
-def _of_picture(sample: Draw) -> Draw:
-    """The draw of a single picture: it is made, from the words that say what is seen."""
-    kept = tuple(part for part in sample.keep if part == "video_caption")
+def _voices(clips: Bucket) -> Bucket:
+    """The clips with a single cell of their pictures, as these are of no use."""
+    video = [latent[:, :, :1, :1] for latent in clips.video]
+    return replace(clips, video=video, mouth=[mask[:, :1, :1] for mask in clips.mouth])
+
+
+def _of_kind(kind: Kind, sample: Draw) -> Draw:
+    """The draw of a sample of clips, or of one that is made: a voice alone or a single picture.
+
+    A picture is made from the words that say what is seen.
+    """
+    if kind == "clips":
+        return sample
+    made = replace(sample, task="text", image=False, disguised=False)
     sigma = max(sample.sigma_video, sample.sigma_audio)
-    parts = {"sigma_video": sigma, "sigma_audio": 0.0, "keep": kept}
-    return replace(sample, task="text", image=False, disguised=False, **parts)
-
-
-def _of_voice(sample: Draw) -> Draw:
-    """The draw of a voice alone: it is made."""
-    sigma = max(sample.sigma_audio, sample.sigma_video)
-    return replace(sample, task="text", image=False, disguised=False, sigma_audio=sigma)
+    if kind == "voices":  # never given, or nothing would be learnt
+        return replace(made, sigma_audio=sigma)
+    kept = tuple(part for part in sample.keep if part == "video_caption")
+    return replace(made, sigma_video=sigma, sigma_audio=0.0, keep=kept)
 
 
 def _prompt(clip: TrainingClip, sample: Draw) -> Prompt:
@@ -194,50 +224,47 @@ def _prompt(clip: TrainingClip, sample: Draw) -> Prompt:
     return Prompt(**parts)
 
 
-def _audio_alone(batch: Batch) -> Batch:
-    """The batch without its pictures: the sequence is sound and text only."""
-    return replace(
-        batch,
-        x=replace(batch.x, video=None),
-        target=replace(batch.target, video=None),
-        conditioning=replace(batch.conditioning, image=None, image_mask=None),
-        sigma_video=torch.zeros_like(batch.sigma_video),
-    )
-
-
-def _without_audio(batch: Batch) -> Batch:
-    """The batch without its sound: the sequence is pictures and text only."""
-    return replace(batch, x=replace(batch.x, audio=None), target=replace(batch.target, audio=None))
+def _of_streams(kind: Kind, batch: Batch) -> Batch:
+    """The batch without the stream that a step of its kind leaves out of the sequence."""
+    if kind == "voices":
+        return replace(
+            batch,
+            x=replace(batch.x, video=None),
+            target=replace(batch.target, video=None),
+            conditioning=replace(batch.conditioning, image=None, image_mask=None),
+            sigma_video=torch.zeros_like(batch.sigma_video),
+        )
+    if kind == "pictures":
+        return replace(
+            batch, x=replace(batch.x, audio=None), target=replace(batch.target, audio=None)
+        )
+    return batch
 
 
 def _assemble(
     config: JoVAConfig,
     tasks: Tasks,
-    bucket: Bucket,
-    rows: Tensor,
     draws: list[Draw],
     *,
+    clean: AVLatents,
+    noise: AVLatents,
+    given: tuple[Tensor, Tensor],
+    mouth: Tensor,
     text: tuple[Tensor, ...],
     dtype: torch.dtype,
 ) -> Batch:
-    clean = _clean(bucket, rows, draws)
-    mouth = torch.stack([bucket.mouth[row] for row in rows]).float()
-    given_video, given_audio = _given(config, draws, mouth, clean.audio.shape[-1])
-    sigma_video = torch.tensor([d.sigma_video for d in draws])
-    sigma_audio = torch.tensor([d.sigma_audio for d in draws])
+    given_video, given_audio = given
+    sigma_video = torch.tensor([d.sigma_video for d in draws], device=mouth.device)
+    sigma_audio = torch.tensor([d.sigma_audio for d in draws], device=mouth.device)
     # A frame with anything to make is noisy as a whole; audio is given or made token by token.
     per_frame = sigma_video[:, None] * (~given_video.flatten(2).all(2))
     per_latent = sigma_audio[:, None] * ~given_audio
-    noise = AVLatents(
-        video=torch.stack([d.video_noise for d in draws]),
-        audio=torch.stack([d.audio_noise for d in draws]),
-    )
     image_mask = given_video[:, None].float()
     if config.given_pictures == "first":
         image_mask[:, :, 1:] = 0
         image_mask[torch.tensor([not d.image for d in draws])] = 0
     conditioning = Conditioning(
-        text=tuple(features.to(dtype) for features in text),
+        text=text,
         image=(clean.video * image_mask).to(dtype),
         image_mask=image_mask.to(dtype),
     )
@@ -259,37 +286,24 @@ def _assemble(
     )
 
 
-def _clean(bucket: Bucket, rows: Tensor, draws: list[Draw]) -> AVLatents:
+def _clean(clips: Bucket, draws: list[Draw]) -> AVLatents:
     """The latents of a batch's clips, their audio in disguise where that is drawn and there."""
-    others = [
-        bucket.disguised[r] if d.disguised else None for r, d in zip(rows, draws, strict=True)
+    audio = [
+        other if sample.disguised and other is not None else own
+        for own, other, sample in zip(clips.audio, clips.disguised, draws, strict=True)
     ]
-    audio = [bucket.audio[r] if a is None else a for r, a in zip(rows, others, strict=True)]
-    video = [bucket.video[row] for row in rows]
-    return AVLatents(video=torch.stack(video).float(), audio=torch.stack(audio).float())
+    return AVLatents(video=torch.stack(clips.video), audio=torch.stack(audio))
 
 
 def _given(
-    config: JoVAConfig, draws: list[Draw], mouth: Tensor, audio_latents: int
+    config: JoVAConfig, draws: list[Draw], mouths: list[Tensor], audio_latents: int
 ) -> tuple[Tensor, Tensor]:
     """Bool masks `[B, T, h, w]` and `[B, L]` of what each sample's task gives."""
     sizes = {"audio_latents": audio_latents, "audio_patch": config.audio_patch}
     sizes["line"] = Timeline.of(config)
-    masks = [given_masks(d.task, d.luck, m, **sizes) for d, m in zip(draws, mouth, strict=True)]
+    masks = [given_masks(d.task, d.luck, m, **sizes) for d, m in zip(draws, mouths, strict=True)]
     for sample, (video, _) in zip(draws, masks, strict=True):
         if sample.image:
             video[0] = True
     video, audio = zip(*masks, strict=True)
     return torch.stack(video), torch.stack(audio)
-
-
-def _to(value: Any, device: torch.device) -> Any:
-    if isinstance(value, Tensor):
-        return value.to(device)
-    if isinstance(value, tuple):
-        return tuple(_to(part, device) for part in value)
-    if is_dataclass(value):
-        return replace(
-            value, **{f.name: _to(getattr(value, f.name), device) for f in fields(value)}
-        )
-    return value

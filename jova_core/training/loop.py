@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,8 @@ from ..model.checkpoint import load_tensors, read_notes, save_jova
 from ..model.joint import Joint
 from ..model.jova import JoVA
 from ..model.lora import LoRAConfig, add_lora, save_lora
+from .ahead import made_ahead
+from .clock import Clock
 from .curve import write_curve
 from .data import Batch, LatentSet
 from .distributed import Distributed
@@ -55,12 +57,6 @@ class TrainProgress:
 TrainCallback = Callable[[TrainProgress], bool]
 
 
-def deadline(seconds: float) -> TrainCallback:
-    """Stops a run `seconds` from now."""
-    end = time.monotonic() + seconds
-    return lambda _progress: time.monotonic() > end
-
-
 @fast_fp32()
 def train(
     data: Path | LatentSet,
@@ -75,6 +71,7 @@ def train(
     resume: bool = False,
     build: Callable[[JoVAConfig], JoVA] = JoVA,
     callbacks: Sequence[TrainCallback] = (),
+    clock: Clock = Clock(),  # noqa: B008 - frozen
     device: torch.device | None = None,
 ) -> Path:
     """Train on `data`; log, state and checkpoint go to the folder `out`.
@@ -83,9 +80,9 @@ def train(
     `lora` a LoRA is trained on top of `init_from` and written instead of a checkpoint.
     `encoders` are those of the config, in its order; `notes` go into the checkpoint's metadata.
     `resume` continues `out/state.safetensors` bit for bit; `init_from` starts from the weights of a
-    checkpoint with a fresh optimiser. When one of `callbacks` returns True, the run saves its
-    state and returns. `build` makes the network of a config, for experiments with another;
-    `device` is by default the first GPU, or the CPU without one.
+    checkpoint with a fresh optimiser. When one of `callbacks` returns True or the time of
+    `clock` is over, the run saves its state and returns. `build` makes the network of a config,
+    for experiments with another; `device` is by default the first GPU, or the CPU without one.
     Raises JoVAError for unusable data or files, for a folder that another run writes into, and
     when the loss explodes or becomes NaN; the last good state is kept.
     """
@@ -94,7 +91,6 @@ def train(
     state_path, checkpoint = out / "state.safetensors", out / _file_name(lora)
     _check_place(state_path, resume)
     latents = data if isinstance(data, LatentSet) else LatentSet(read_encoded(data), config)
-    notes = notes or {}
     model, before = start_model(config, settings, lora, init_from, build)
     weights = Weights(model, settings, distributed)
     run = block_runner(settings)
@@ -105,11 +101,10 @@ def train(
         lora=lora,
         start=None if init_from is None else content_digest(init_from),
         clips=latents.digest,
-        **notes,
+        **(notes or {}),
     )
-    share, shown = distributed.share(settings.batch), distributed.first
-    step, saved, waiting = 0, 0, False
-    watch = LossWatch()
+    shown = distributed.first
+    step, saved, waiting, watch = 0, 0, False, LossWatch()
 
     from tqdm import tqdm
 
@@ -128,18 +123,21 @@ def train(
         bar = held.enter_context(
             tqdm(total=settings.steps, initial=step, unit="step", smoothing=0.05, disable=not shown)
         )
+        draw = partial(_batch, latents, settings, encoders, distributed, before=before)
+        # On a CPU a thread that draws would take from the step.
+        threads = int(distributed.device.type != "cpu")
+        batches = held.enter_context(closing(made_ahead(draw, step, threads)))
+
         while step < settings.steps:
-            first = before + step * settings.batch
-            batch = latents.batch(first, settings, encoders, DTYPES[settings.dtype], share=share)
-            batch = batch.to(distributed.device)
+            batch = next(batches)
             terms = losses(weights.network, batch, settings, run)
-            loss = terms.weighed(settings.video_weight, settings.audio_weight).mean()
-            loss.backward()
+            (loss := terms.weighed(settings.video_weight, settings.audio_weight).mean()).backward()
             norm = weights.take_gradients()
             if not (finite(loss) and finite(norm)):
                 raise JoVAError(_stop("NaN or infinity", step + 1, saved, checkpoint))
+            rate = settings.rate(step) * clock.share(time.monotonic() - started)
             if norm <= settings.spike_norm:
-                weights.optimizer_step(step)
+                weights.optimizer_step(step, rate)
             step += 1
             bar.update()
             value = float(loss.detach())
@@ -148,12 +146,10 @@ def train(
             if watch.exploded:
                 what = f"{value:.3g} where {watch.usual:.3g} was usual"
                 raise JoVAError(_stop(what, step, saved, checkpoint))
-
             if step % settings.log_every == 0 or step == 1:
                 line = {"step": step, "samples": before + step * settings.batch}
+                line |= {"learning_rate": rate, "seconds": time.monotonic() - started}
                 line |= describe(batch, terms, norm, settings, distributed)
-                passed = time.monotonic() - started
-                line |= {"learning_rate": settings.rate(step - 1), "seconds": passed}
                 write_line(log, line, distributed)
                 bar.set_postfix(loss=line["loss"], refresh=False)
             progress = TrainProgress(
@@ -164,14 +160,14 @@ def train(
                 ema_model=weights.ema_model,
             )
             stops = [callback(progress) for callback in callbacks] if distributed.first else []
-            stop = distributed.any(any(stops))
+            stop = distributed.any(any(stops) or time.monotonic() - started > clock.seconds)
             keep = settings.keep_every > 0 and step % settings.keep_every == 0
             due = waiting or step % settings.checkpoint_every == 0
             waiting = due and high  # a state that may be bad does not replace a good one
             if (due and not waiting) or keep or stop or step == settings.steps:
                 tensors = weights.gather()
                 about = {"settings": asdict(settings), "step": step, "samples": progress.samples}
-                about |= notes
+                about |= notes or {}
                 if distributed.first:
                     for path in (checkpoint, *([_path_to_keep(checkpoint, about)] if keep else [])):
                         _save(path, tensors, config, lora, about)
@@ -182,6 +178,21 @@ def train(
             if stop:
                 break
     return checkpoint
+
+
+def _batch(
+    latents: LatentSet,
+    settings: TrainSettings,
+    encoders: tuple[TextEncoder, ...],
+    distributed: Distributed,
+    step: int,
+    *,
+    before: int,
+) -> Batch:
+    """This process's share of the batch of a step, in a run that began after `before` samples."""
+    first, share = before + step * settings.batch, distributed.share(settings.batch)
+    dtype, device = DTYPES[settings.dtype], distributed.device
+    return latents.batch(first, settings, encoders, dtype, share=share, device=device)
 
 
 def _check_place(state: Path, resume: bool) -> None:

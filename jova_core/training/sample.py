@@ -1,9 +1,10 @@
-"""The random part of a training sample (noise, times, task, prompt), a function of (seed, index).
+"""The random part of a training sample (times, task, prompt, noise), a function of (seed, index).
 
 Nothing here depends on the step size, the batch or earlier steps, so a resumed run sees the same.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -32,8 +33,6 @@ class Draw:
     disguised: bool
     keep: tuple[str, ...]
     phonemes_only: tuple[int, ...]
-    video_noise: Tensor
-    audio_noise: Tensor
 
 
 def stream_seed(seed: int, index: int, stream: str) -> int:
@@ -42,9 +41,7 @@ def stream_seed(seed: int, index: int, stream: str) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
-def draw(
-    settings: TrainSettings, index: int, video_shape: torch.Size, audio_shape: torch.Size
-) -> Draw:
+def draw(settings: TrainSettings, index: int) -> Draw:
     """The draw of the sample with global number `index`."""
     generator = torch.Generator("cpu").manual_seed(stream_seed(settings.seed, index, "draw"))
     u = torch.rand(18, generator=generator)
@@ -58,10 +55,6 @@ def draw(
         audio = 0.0
     elif task == "video":
         video = 0.0
-    noise = {
-        "video_noise": torch.randn(video_shape, generator=generator),
-        "audio_noise": torch.randn(audio_shape, generator=generator),
-    }
     luck = torch.rand(6, generator=generator)
     keep = []
     if u[3] >= settings.drop_prompt:
@@ -77,5 +70,17 @@ def draw(
         disguised=task in WITH_AUDIO and bool(luck[5] < settings.disguised),
         keep=tuple(keep),
         phonemes_only=tuple(i for i in range(10) if u[8 + i] < settings.phonemes_only),
-        **noise,
     )
+
+
+def draw_noise(
+    seed: int, indices: Sequence[int], shape: torch.Size, stream: str, device: torch.device
+) -> Tensor:
+    """Noise of the samples with these global numbers, fp32 `[B, *shape]`, drawn on the device.
+
+    The numbers of a kind of device; another kind draws others.
+    """
+    generator, noise = torch.Generator(device), torch.empty(len(indices), *shape, device=device)
+    for row, index in zip(noise, indices, strict=True):
+        row.normal_(generator=generator.manual_seed(stream_seed(seed, index, stream)))
+    return noise

@@ -18,7 +18,7 @@ from ..config import JoVAConfig
 from ..errors import JoVAError
 from ..latents import AVLatents
 from ..processes import killed_workers_named, start_pool
-from .data import Batch, LatentSet
+from .data import CPU, Batch, LatentSet
 from .encode import MouthRules, encode_clip
 from .settings import TrainSettings
 from .shards import TrainingClip
@@ -104,6 +104,7 @@ class ClipStream(LatentSet):
         dtype: torch.dtype,
         *,
         share: slice = slice(None),
+        device: torch.device = CPU,
     ) -> Batch:
         """A batch of the clips that are there; the first one waits for enough of them."""
         if self._groups is None:
@@ -111,7 +112,7 @@ class ClipStream(LatentSet):
         self._take(block=False)
         while not self._enough(settings):
             self._take(block=True)
-        return super().batch(first, settings, encoders, dtype, share=share)
+        return super().batch(first, settings, encoders, dtype, share=share, device=device)
 
     def _enough(self, settings: TrainSettings) -> bool:
         moving = settings.stills == 1 or any(b.video[0].shape[1] > 1 for b in self.buckets)

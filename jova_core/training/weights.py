@@ -55,11 +55,11 @@ class Weights:
         torch.nn.utils.clip_grads_with_norm_(masters, self.settings.clip_norm, norm)
         return norm
 
-    def optimizer_step(self, step: int) -> None:
-        """One step of the optimisers and of the EMA."""
+    def optimizer_step(self, step: int, rate: float) -> None:
+        """One step of the optimisers, at this learning rate, and of the EMA."""
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = self.settings.rate(step)
+                group["lr"] = rate
             optimizer.step()
         decay = min(self.settings.ema, (step + 1) / (step + 10))
         torch._foreach_lerp_(list(self.ema.values()), list(self.masters.values()), 1 - decay)

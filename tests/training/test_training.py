@@ -3,7 +3,9 @@
 import json
 import sys
 import types
+from contextlib import closing
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -19,8 +21,10 @@ from jova_core.model.checkpoint import load_jova
 from jova_core.model.lora import LoRAConfig, load_lora, merge_lora
 from jova_core.presets import PRESETS
 from jova_core.training import loop
+from jova_core.training.ahead import made_ahead
+from jova_core.training.clock import Clock
 from jova_core.training.lock import locked
-from jova_core.training.loop import deadline, losses, train
+from jova_core.training.loop import losses, train
 from jova_core.training.settings import TrainSettings
 from jova_core.training.shards import Outcome, TrainingClip, write_shard
 from jova_core.vocabulary import Vocabulary
@@ -87,7 +91,7 @@ def log_of(folder: Path) -> dict[int, dict]:
 
 
 def run(data, out, **changes):
-    named = ("resume", "init_from", "callbacks", "lora")
+    named = ("resume", "init_from", "callbacks", "lora", "clock")
     extra = {k: changes.pop(k) for k in named if k in changes}
     notes = {"vocabulary": VOCABULARY.to_dict()}
     settings = replace(SETTINGS, **changes)
@@ -120,7 +124,7 @@ def test_checkpoint_carries_config_and_vocabulary(data, tmp_path):
 def test_resume_is_bit_exact(data, tmp_path, optimizer):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     run(data, whole, optimizer=optimizer)
-    run(data, parts, optimizer=optimizer, callbacks=[deadline(0)])
+    run(data, parts, optimizer=optimizer, clock=Clock(seconds=0))
     run(data, parts, optimizer=optimizer, resume=True)
     assert [v["loss"] for v in log_of(parts).values()] == [
         v["loss"] for v in log_of(whole).values()
@@ -138,6 +142,22 @@ def test_init_from_starts_with_those_weights(data, tmp_path):
         torch.testing.assert_close(end.tensors[name], tensor)
 
 
+def test_a_run_by_the_clock_cools_down(data, tmp_path):
+    run(data, tmp_path, clock=Clock(seconds=1e9, cooldown=1e9))
+    for line in log_of(tmp_path).values():
+        left = 1 - line["seconds"] / 1e9
+        assert line["learning_rate"] == pytest.approx(SETTINGS.rate(line["step"] - 1) * left)
+    assert [Clock(seconds=9, cooldown=4).share(t) for t in (0, 5, 7, 9, 11)] == [1, 1, 0.5, 0, 0]
+    with pytest.raises(JoVAError, match="no longer than the run"):
+        Clock(seconds=9, cooldown=10)
+
+
+@pytest.mark.parametrize("threads", [0, 1, 3])
+def test_batches_made_ahead_come_in_order(threads):
+    with closing(made_ahead(lambda number: number**2, 5, threads)) as made:
+        assert list(islice(made, 8)) == [n * n for n in range(5, 13)]
+
+
 def test_other_settings_refuse_to_resume(data, tmp_path):
     run(data, tmp_path, steps=2)
     with pytest.raises(JoVAError, match=r"settings\.seed was the default, now 1"):
@@ -148,7 +168,7 @@ def test_a_state_of_an_earlier_version_goes_on(data, tmp_path):
     """It holds a digest in the place of the settings, so that they cannot be compared."""
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     run(data, whole)
-    run(data, parts, callbacks=[deadline(0)])
+    run(data, parts, clock=Clock(seconds=0))
     state = parts / "state.safetensors"
     about = {"format": "jova-train-state-1", "step": "1", "fingerprint": "0123456789ab"}
     save_file(load_file(state), state, metadata=about)
@@ -196,7 +216,7 @@ def test_a_lora_learns_on_a_frozen_network_and_resumes(data, tmp_path):
 
     settings = {"steps": 6, "init_from": base, "lora": lora}
     whole = load_file(run(data, tmp_path / "whole", **settings))
-    run(data, tmp_path / "parts", callbacks=[deadline(0)], **settings)
+    run(data, tmp_path / "parts", clock=Clock(seconds=0), **settings)
     parts = load_file(run(data, tmp_path / "parts", resume=True, **settings))
     assert whole.keys() == parts.keys()
     assert all(torch.equal(whole[k], parts[k]) for k in whole)

@@ -173,7 +173,7 @@ def _training(
         terms = losses(weights.network, batch, settings, run)
         terms.weighed(settings.video_weight, settings.audio_weight).mean().backward()
         weights.take_gradients()
-        weights.optimizer_step(0)
+        weights.optimizer_step(0, settings.learning_rate)
 
     found = _timed(step, plan)
     row = {"tokens": clip.tokens(config), "batch": settings.batch, **found}

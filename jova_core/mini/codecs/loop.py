@@ -7,12 +7,9 @@ run always ends annealed; with `steps` it follows the step and a run can be repe
 import json
 import math
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +19,7 @@ from torch import Tensor, nn
 
 from ...errors import JoVAError
 from ...files import write_tensors
+from ...training.ahead import made_ahead
 from ...training.muon import Muon
 from .adversary import Critic
 from .resume import CodecRun
@@ -105,13 +103,17 @@ def train_codec(
         step, before = kept.load(run.state)
     step_loss = torch.compile(loss_of) if compiled else loss_of
     run.log.parent.mkdir(parents=True, exist_ok=True)
+
+    def draw(step: int) -> tuple[Tensor, ...]:
+        return sample(np.random.default_rng((run.seed, step)))
+
     # Compiling takes a minute or two; the clock starts after it.
-    first = _to(run.device, sample(np.random.default_rng((run.seed, 0))))
+    first = _to(run.device, draw(0))
     step_loss(codec, _noise_like(codec, first[0], run.seed, 0), *first)
     started, sums = time.monotonic() - before, torch.zeros(3, device=run.device)
     with (
         run.log.open("a" if step else "w", encoding="utf-8") as log,
-        closing(_drawn(sample, run.seed, step, run.ahead)) as batches,
+        closing(made_ahead(draw, step, run.ahead)) as batches,
     ):
         while (fraction := run.fraction(step, time.monotonic() - started)) < 1:
             batch = _to(run.device, next(batches))
@@ -171,23 +173,6 @@ def _begin(
 def _mixes_channels(parameter: Tensor) -> bool:
     """Whether it is a convolution from many channels to many: those are what Muon is for."""
     return parameter.ndim == 4 and min(parameter.shape[:2]) > 1 and parameter.shape[0] >= NARROW
-
-
-def _drawn(
-    sample: Callable[[np.random.Generator], tuple[Tensor, ...]], seed: int, first: int, ahead: int
-) -> Iterator[tuple[Tensor, ...]]:
-    """Batches from step `first` on; `ahead` threads draw the next ones."""
-
-    def draw(step: int) -> tuple[Tensor, ...]:
-        return sample(np.random.default_rng((seed, step)))
-
-    if not ahead:
-        yield from map(draw, count(first))  # without end
-    with ThreadPoolExecutor(ahead) as pool:
-        waiting = deque(pool.submit(draw, first + number) for number in range(2 * ahead))
-        for step in count(first + 2 * ahead):
-            yield waiting.popleft().result()
-            waiting.append(pool.submit(draw, step))
 
 
 def _to(device: str, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

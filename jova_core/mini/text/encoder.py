@@ -100,10 +100,8 @@ class MiniTextEncoder:
 
     def features(self, tokens: Sequence[Token]) -> Tensor:
         """`[max_tokens, width]` for one prompt."""
-        out = torch.zeros(self.max_tokens, self.width)
-        for row, token in zip(out, tokens, strict=False):
-            row.copy_(_features(token))
-        return out
+        none = [torch.zeros(self.width)] * (self.max_tokens - len(tokens))
+        return torch.stack([_features(token) for token in tokens] + none)
 
     def encode(
         self, prompts: Sequence[Prompt], *, phonemes_only: Sequence[Collection[int]] = ()

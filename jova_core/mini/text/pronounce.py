@@ -35,7 +35,7 @@ _RULES = (
 )  # fmt: skip
 
 
-@lru_cache(maxsize=8192)  # reading the dictionary takes as long as a training step of the voice
+@lru_cache(maxsize=8192)
 def pronounce(word: str) -> tuple[str, ...]:
     """Sounds of a normalised word (lower case, inner apostrophes): ("HH", "AH0", "L", "OW1").
 
@@ -49,6 +49,7 @@ def pronounce(word: str) -> tuple[str, ...]:
     return tuple(text[start + len(word) + 2 : text.index("\n", start + 1)].split())
 
 
+@lru_cache(maxsize=1)  # 3 MB; unpacking it takes as long as a training step of the voice
 def _dictionary() -> str:
     """Lines of a word and its sounds, each between two line ends."""
     return "\n" + lzma.decompress(DICTIONARY.read_bytes()).decode()
