@@ -124,14 +124,14 @@ def train(
             tqdm(total=settings.steps, initial=step, unit="step", smoothing=0.05, disable=not shown)
         )
         draw = partial(_batch, latents, settings, encoders, distributed, before=before)
-        # On a CPU a thread that draws would take from the step.
-        threads = int(distributed.device.type != "cpu")
+        threads = int(distributed.device.type != "cpu")  # on a CPU it would slow the step
         batches = held.enter_context(closing(made_ahead(draw, step, threads)))
 
         while step < settings.steps:
             batch = next(batches)
             terms = losses(weights.network, batch, settings, run)
-            (loss := terms.weighed(settings.video_weight, settings.audio_weight).mean()).backward()
+            loss = terms.weighed(settings.video_weight, settings.audio_weight).mean()
+            loss.backward()
             norm = weights.take_gradients()
             if not (finite(loss) and finite(norm)):
                 raise JoVAError(_stop("NaN or infinity", step + 1, saved, checkpoint))
