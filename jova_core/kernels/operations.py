@@ -18,7 +18,6 @@ from torch import Tensor
 
 from . import reference
 from .dispatch import Call, choose, implementation
-from .plan import AttentionPlan
 from .reference import Layout, Rope
 
 NAMESPACE = "jova"
@@ -51,7 +50,6 @@ FORMS = {
         lambda numbers: tuple(zip(numbers[::2], numbers[1::2], strict=True)),
     ),
     Sequence[int]: Form("SymInt[] {}", lambda rows: (list(rows),), tuple),
-    AttentionPlan: Form("SymInt[] {}", lambda plan: (plan.numbers(),), AttentionPlan.from_numbers),
 }
 RETURNS = {Tensor: "Tensor", tuple[Tensor, Tensor]: "(Tensor, Tensor)"}
 
@@ -66,10 +64,6 @@ def in_place() -> bool:
 
 def _like(x: Tensor, *_: Any) -> Tensor:
     return torch.empty_like(x, memory_format=torch.contiguous_format)
-
-
-def _attended(qkv: Tensor, *_: Any) -> Tensor:
-    return qkv.new_empty(*qkv.shape[:2], qkv.shape[3] * qkv.shape[4])
 
 
 def _operation(
@@ -151,4 +145,4 @@ gated_residual_layer_norm_modulate = _operation(
 qk_norm_rope = _operation(reference.qk_norm_rope, gradients=2, into=True)
 gelu = _operation(reference.gelu, gradients=1, into=True)
 linear_gelu = _operation(reference.linear_gelu)
-joint_attention = _operation(reference.joint_attention, gradients=1, shapes=_attended)
+joint_attention = _operation(reference.joint_attention)

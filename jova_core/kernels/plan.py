@@ -4,7 +4,7 @@ The token order [audio, text_a, text_v, video] makes every grouping of the modal
 no mask is built, every backend works, and what is not looked at costs nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -53,16 +53,6 @@ class AttentionPlan:
         first = Part(queries=a, keys=both if mode == "audio_sees_video" else a)
         second = Part(queries=v, keys=both if mode == "video_sees_audio" else v)
         return AttentionPlan(parts=(first, second))
-
-    @staticmethod
-    def from_numbers(numbers: Sequence[int]) -> "AttentionPlan":
-        """The plan of `numbers()`, which leaves out what is computed exactly."""
-        quads = zip(*(numbers[i::4] for i in range(4)), strict=True)
-        return AttentionPlan(parts=tuple(Part(queries=(a, b), keys=(c, d)) for a, b, c, d in quads))
-
-    def numbers(self) -> list[int]:
-        """First and last query, first and last key of each part in turn, for an op's schema."""
-        return [n for part in self.parts for n in (*part.queries, *part.keys)]
 
 
 def planned_attention(

@@ -4,7 +4,6 @@ Which calls they take stands here and needs no Triton; `triton_kernels` is impor
 """
 
 import importlib.util
-import math
 import os
 from collections.abc import Sequence
 from functools import lru_cache
@@ -14,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import eager
 from .plan import AttentionPlan
 from .reference import EPS, Layout, Rope
 
@@ -30,18 +30,18 @@ COLUMNS = 1024  # of a tile of gelu: 16 bytes a thread and load in half precisio
 
 def refusal(call: "Call") -> str | None:
     """Why they do not run a call, None if they do."""
-    if call.op == "linear_gelu" and (call.recording or call.compiling):
-        return "its product is a library's, which records gradients without it"
+    if call.op in ("linear_gelu", "joint_attention") and (call.recording or call.compiling):
+        return "its products are a library's, which records gradients without it"
     if call.op == "joint_attention" and call.forced != "triton":
-        return "no measurement says yet that it is faster than torch's; force it to use it"
+        return "attention is torch's, which is faster on a GPU than a kernel of ours was"
     if not INSTALLED:
         return "triton is not installed"
     if call.device != "cuda" and not (call.device == "cpu" and interpreting()):
         return f"the tensors are on {call.device} and TRITON_INTERPRET is not 1"
     if call.dtype not in DTYPES:
         return f"it has no kernels for {call.dtype}"
-    heads = call.op in ("qk_norm_rope", "joint_attention")
-    if heads and not (NARROWEST <= call.width <= WIDEST and call.width % 2 == 0):
+    fits = NARROWEST <= call.width <= WIDEST and call.width % 2 == 0
+    if call.op == "qk_norm_rope" and not fits:
         return f"heads must have an even width of {NARROWEST} to {WIDEST} channels"
     return None
 
@@ -122,11 +122,16 @@ def gelu(x: Tensor, *, out: Tensor | None = None) -> Tensor:
         return out
     source, target = (t if t.ndim == 3 else t.reshape(1, -1, t.shape[-1]) for t in (x, out))
     batch, tokens, width = source.shape
-    _gelu_kernel[triton.cdiv(width, COLUMNS), tokens, batch](
+    _gelu_kernel[tokens, triton.cdiv(width, COLUMNS), batch](
         source, target, *source.stride()[:2], *target.stride()[:2], width,
         BLOCK=COLUMNS, num_warps=4,
     )  # fmt: skip
     return out
+
+
+def joint_attention(qkv: Tensor, plan: AttentionPlan) -> Tensor:
+    """As in `eager`, so that a network runs whole where these kernels are forced."""
+    return eager.joint_attention(qkv, plan)
 
 
 def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -171,52 +176,6 @@ def _rows(
         *rows, *groups, _group_of(layout, x.device), *strides, width, EPS,
         RESIDUAL=out is not None, NORM=h is not None, BLOCK=block, num_warps=row_warps(block),
     )  # fmt: skip
-
-
-def joint_attention(qkv: Tensor, plan: AttentionPlan) -> Tensor:
-    """As in `reference`."""
-    import triton
-
-    from .triton_kernels import _attention_kernel
-
-    batch, tokens, _, heads, width = qkv.shape
-    out = torch.empty((batch, tokens, heads * width), dtype=qkv.dtype, device=qkv.device)
-    if qkv.numel() == 0:
-        return out
-    size = tile_size(width, qkv.dtype)
-    tiles = _tiles(plan, size["QUERIES"], qkv.device)
-    # The interpreter's own bf16 products are wrong, so it multiplies in fp32.
-    _attention_kernel[len(tiles), batch * heads](
-        qkv, out, tiles, *qkv.stride()[:3], *out.stride()[:2], heads,
-        math.log2(math.e) / math.sqrt(width),
-        WIDTH=width, PADDED=max(16, triton.next_power_of_2(width)), UPCAST=interpreting(), **size,
-    )  # fmt: skip
-    return out
-
-
-def tile_size(width: int, dtype: torch.dtype) -> dict[str, int]:
-    """Queries and keys of a tile, warps and stages: what fits the 99 KB of a 4090's multiprocessor.
-
-    Half as many in fp32 and beyond 128 channels, where more warps hold a tile.
-    """
-    halves = (dtype == torch.float32) + (width > 128)
-    return {
-        "QUERIES": 128 >> halves,
-        "KEYS": 64 >> halves,
-        "num_warps": 4 if halves == 1 and width <= 128 else 8,
-        "num_stages": 2,
-    }
-
-
-@lru_cache(maxsize=64)
-def _tiles(plan: AttentionPlan, queries: int, device: torch.device) -> Tensor:
-    """int32 `[tiles, 4]`: first query, last query of the part, first and last key."""
-    rows = [
-        (first, part.queries[1], *part.keys)
-        for part in plan.parts
-        for first in range(*part.queries, queries)
-    ]
-    return torch.tensor(rows, dtype=torch.int32, device=device)
 
 
 @lru_cache(maxsize=64)

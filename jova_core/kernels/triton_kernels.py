@@ -91,9 +91,9 @@ def _gelu_kernel(
     x, out, x_batch, x_row, out_batch, out_row, width,
     BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """BLOCK columns of a row a program."""
-    columns = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    row, batch = tl.program_id(1).to(tl.int64), tl.program_id(2).to(tl.int64)
+    """BLOCK columns of a row a program; rows on the first axis, as the others end at 65,535."""
+    columns = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    row, batch = tl.program_id(0).to(tl.int64), tl.program_id(2).to(tl.int64)
     inside = columns < width
     a = tl.load(x + batch * x_batch + row * x_row + columns, mask=inside, other=0.0)
     a = a.to(tl.float32)
@@ -101,55 +101,3 @@ def _gelu_kernel(
     value = a * tl.sigmoid(1.5957691216057308 * (a + 0.044715 * a * a * a))
     place = out + batch * out_batch + row * out_row + columns
     tl.store(place, value.to(out.dtype.element_ty), mask=inside)
-
-
-@triton.jit
-def _attention_kernel(
-    qkv, out, tiles,
-    qkv_batch, qkv_row, qkv_part, out_batch, out_row, heads, scale,
-    WIDTH: tl.constexpr, PADDED: tl.constexpr, QUERIES: tl.constexpr, KEYS: tl.constexpr,
-    UPCAST: tl.constexpr,
-):  # fmt: skip
-    """Flash attention (arXiv 2307.08691): one tile of queries of one head over the keys it sees.
-
-    `tiles` holds first and last query, first and last key; the softmax is kept as a running maximum
-    and sum. q, k and v are read where the projection wrote them.
-    """
-    tile, head = tl.program_id(0), tl.program_id(1) % heads
-    batch = (tl.program_id(1) // heads).to(tl.int64)
-    query = tl.load(tiles + tile * 4) + tl.arange(0, QUERIES)
-    last_query = tl.load(tiles + tile * 4 + 1)
-    first_key, last_key = tl.load(tiles + tile * 4 + 2), tl.load(tiles + tile * 4 + 3)
-    channel = tl.arange(0, PADDED)
-    is_channel, is_query = channel < WIDTH, query < last_query
-
-    start = qkv + batch * qkv_batch + head * WIDTH
-    inside = is_query[:, None] & is_channel[None, :]
-    q = tl.load(
-        start + query.to(tl.int64)[:, None] * qkv_row + channel[None, :], mask=inside, other=0.0
-    )
-    if UPCAST:
-        q = q.to(tl.float32)
-    highest = tl.full((QUERIES,), float("-inf"), tl.float32)
-    total = tl.zeros((QUERIES,), tl.float32)
-    summed = tl.zeros((QUERIES, PADDED), tl.float32)
-    for first in range(first_key, last_key, KEYS):
-        key = first + tl.arange(0, KEYS)
-        is_key = key < last_key
-        place = key.to(tl.int64)[:, None] * qkv_row + channel[None, :]
-        seen = is_key[:, None] & is_channel[None, :]
-        k = tl.load(start + qkv_part + place, mask=seen, other=0.0)
-        v = tl.load(start + 2 * qkv_part + place, mask=seen, other=0.0)
-        if UPCAST:
-            k, v = k.to(tl.float32), v.to(tl.float32)
-        scores = tl.dot(q, tl.trans(k), input_precision="ieee") * scale
-        scores = tl.where(is_key[None, :], scores, float("-inf"))
-        higher = tl.maximum(highest, tl.max(scores, axis=1))
-        shrink, weight = tl.exp2(highest - higher), tl.exp2(scores - higher[:, None])
-        total = total * shrink + tl.sum(weight, axis=1)
-        summed = summed * shrink[:, None]
-        summed += tl.dot(weight.to(v.dtype), v, input_precision="ieee")
-        highest = higher
-    place = batch * out_batch + query.to(tl.int64)[:, None] * out_row
-    place += head * WIDTH + channel[None, :]
-    tl.store(out + place, (summed / total[:, None]).to(out.dtype.element_ty), mask=inside)

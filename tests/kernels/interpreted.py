@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from jova_core import kernels
-from jova_core.kernels import AttentionPlan, reference, split_heads
+from jova_core.kernels import reference
 from jova_core.kernels.dispatch import implementation
 
 spec = importlib.util.spec_from_file_location(
@@ -77,19 +77,6 @@ def test_strided_views_and_what_lies_beside_them(op, case):
         assert buffer[..., -4:].isnan().all()
 
 
-@pytest.mark.parametrize("dtype", LIMITS, ids=str)
-@pytest.mark.parametrize("mode", MODES)
-def test_joint_attention(mode, dtype, nan_filled, mask_of):
-    for heads, width, sizes in ((2, 16, (9, 14)), (1, 40, (33, 120)), (1, 32, (0, 5))):
-        qkv = OPS.draw(2, sum(sizes), 3, heads, width).to(dtype)
-        plan = AttentionPlan.of(mode, *sizes)
-        q, k, v = (part.double() for part in split_heads(qkv))
-        scores = (q @ k.mT / math.sqrt(width)).masked_fill(~mask_of(plan), -math.inf)
-        true = (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
-        found = implementation("triton", "joint_attention")(qkv, plan)
-        assert OPS.error(found, true) < LIMITS[dtype]
-
-
 def op_arguments(op, case):
     tensors, others, _ = case
     leaves = [t.float().requires_grad_() for t in tensors]
@@ -99,12 +86,6 @@ def op_arguments(op, case):
 @pytest.mark.parametrize(("op", "case"), OPS.ONE_OF_EACH)
 def test_opcheck(op, case):
     torch.library.opcheck(getattr(torch.ops.jova, op).default, op_arguments(op, case))
-
-
-def test_opcheck_of_the_attention():
-    qkv = OPS.draw(1, 5, 3, 1, 16).float().requires_grad_()
-    flat = OPS.flat("joint_attention", [qkv, AttentionPlan.of("isolated", 2, 3)])
-    torch.library.opcheck(torch.ops.jova.joint_attention.default, tuple(flat))
 
 
 @pytest.mark.parametrize(("op", "case"), OPS.ONE_OF_EACH)

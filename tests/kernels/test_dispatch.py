@@ -45,7 +45,8 @@ def test_on_a_gpu(everything_installed):
     assert choose(_call("qk_norm_rope", **gpu, width=7)) == "kitchen"
     assert choose(_call("qk_norm_rope", **gpu, width=7, compiling=True)) == "reference"
     assert choose(_call("linear_gelu", **gpu)) == "triton"
-    assert choose(_call("joint_attention", **gpu)) == "eager", "until it is measured"
+    assert choose(_call("joint_attention", **gpu)) == "eager"
+    assert choose(_call("joint_attention", **gpu, forced="triton")) == "triton"
     assert choose(_call(device="cuda", dtype=torch.float64)) == "eager"
 
 

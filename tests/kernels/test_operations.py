@@ -168,12 +168,6 @@ def test_arguments_by_name():
         assert torch.equal(kernels.gated_residual(tensors[0].clone(), **named), first)
 
 
-def test_a_plan_crosses_into_an_op_and_back():
-    for mode in ("full", "isolated", "video_sees_audio", "audio_sees_video"):
-        plan = AttentionPlan.of(mode, 3, 8)
-        assert AttentionPlan.from_numbers(plan.numbers()) == plan
-
-
 @pytest.mark.parametrize("dtype", LIMITS, ids=str)
 @pytest.mark.parametrize(("op", "case"), CASES)
 def test_gradients_against_fp64(op, case, dtype):

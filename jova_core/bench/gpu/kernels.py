@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ...errors import JoVAError
-from ...kernels import AttentionPlan, reference, split_heads, use_backend
+from ...kernels import reference, split_heads, use_backend
 from ...kernels.dispatch import Call, implementation, refusal
 from ..kernels import Operation, operations
 from ..peers import BlockSize
@@ -97,10 +97,6 @@ def _attention_rows(size: BlockSize, roofs: Roofs, plan: Plan) -> list[Row]:
     qkv = torch.randn(shape, generator=generator, device=plan.device).bfloat16()
     libraries = {n: b for n, b in LIBRARIES.items() if not (plan.tiny and n == "cuDNN")}
     ways = {name: _by_library(backend, qkv) for name, backend in libraries.items()}
-    with use_backend("triton"):
-        if refusal("triton", Call.of("joint_attention", qkv)) is None:
-            ours = implementation("triton", "joint_attention")
-            ways["jova triton"] = partial(ours, qkv, AttentionPlan.of("full", 0, size.tokens))
     where = {"tokens": size.tokens, "head_dim": size.head_dim}
     exact = _some_queries(qkv)
     checked = {name: _gate(way, exact) for name, way in ways.items()}

@@ -137,12 +137,13 @@ def _mini_sampling(plan: Plan, clip: ClipSize) -> list[Row]:
     model = load_pipeline().model.to(plan.device, torch.bfloat16)
     x = random_latents(model.config, clip, plan.device)
     velocity = guided(model, model.config, clip, plan.device, passes=2)
-    steps = 1 if plan.tiny else MINI_STEPS
+    steps = 2 if plan.tiny else MINI_STEPS
 
     def sample() -> None:
         moved = x
         for _ in range(steps):
-            moved = moved.add_scaled(velocity(moved, 0.5), -1 / steps)
+            found = velocity(moved, 0.5).map(torch.Tensor.bfloat16)  # velocities are fp32
+            moved = moved.add_scaled(found, -1 / steps)
 
     with torch.inference_mode():
         found = _timed(sample, plan)
