@@ -8,8 +8,8 @@ from .errors import JoVAError
 from .latents import latent_shapes
 from .model.checkpoint import expected_shapes
 
-# Elements that a forward pass holds at its peak for each token and channel of the network, measured:
-# 13.9 to 15.2 on a CPU, 15.0 to 16.9 on an H200, and there 17.4 to 19.3 with weights in fp8.
+# Elements that a forward pass holds at its peak for each token and channel of the network:
+# measured 13.9 to 15.2 on a CPU, 15.0 to 16.9 on an H200, and there 17.4 to 19.3 with fp8 weights.
 PEAK_ELEMENTS = 17.0
 # Bytes of an element of a matrix, and of everything else, which quantised files leave in bf16.
 WEIGHT_BYTES = {

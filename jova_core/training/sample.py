@@ -44,30 +44,31 @@ def stream_seed(seed: int, index: int, stream: str) -> int:
 def draw(settings: TrainSettings, index: int) -> Draw:
     """The draw of the sample with global number `index`."""
     generator = torch.Generator("cpu").manual_seed(stream_seed(settings.seed, index, "draw"))
-    u = torch.rand(18, generator=generator)
-    sigma = timestep_quantile(u[:2], settings.timestep_sampling, shift=settings.shift).tolist()
-    video, audio = sigma[0], sigma[0]
-    tasks = settings.tasks
-    task = tasks.of(float(u[2]))
+    uniform = torch.rand(18, generator=generator)
+    sigma = timestep_quantile(uniform[:2], settings.timestep_sampling, shift=settings.shift)
+    luck = torch.rand(6, generator=generator)
+    # As a list: each comparison of a tensor takes as long as all of them together.
+    (video, other), u, more = sigma.tolist(), uniform.tolist(), luck.tolist()
+    audio, tasks = video, settings.tasks
+    task = tasks.of(u[2])
     if u[2] < tasks.independent:
-        audio = sigma[1]
+        audio = other
     elif task in WITH_AUDIO:
         audio = 0.0
     elif task == "video":
         video = 0.0
-    luck = torch.rand(6, generator=generator)
     keep = []
     if u[3] >= settings.drop_prompt:
         keep = [part for part, v in zip(PARTS, u[5:8], strict=True) if v >= settings.drop_part]
-    if task in WITH_AUDIO and luck[4] < settings.drop_words:
+    if task in WITH_AUDIO and more[4] < settings.drop_words:
         keep = [part for part in keep if part != "transcript"]
     return Draw(
         sigma_video=video,
         sigma_audio=audio,
         task=task,
-        image=task in ("text", "audio") and bool(u[4] < tasks.image_given),
+        image=task in ("text", "audio") and u[4] < tasks.image_given,
         luck=luck[:4],
-        disguised=task in WITH_AUDIO and bool(luck[5] < settings.disguised),
+        disguised=task in WITH_AUDIO and more[5] < settings.disguised,
         keep=tuple(keep),
         phonemes_only=tuple(i for i in range(10) if u[8 + i] < settings.phonemes_only),
     )

@@ -9,8 +9,8 @@ learns their meaning. The rest of a token's features is its place: part of the p
 
 import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,10 +26,10 @@ _WORD, _SOUND, _WHERE = 192, 64, 30
 _FILLERS = frozenset(("a", "an", "the", "with", "in", "on", "and"))
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """A caption's word or a spoken word's sound: part of the prompt, word and sound index.
 
+    A tuple, as a frozen dataclass takes several times as long to look up.
     `text` is "" for a sound of an unnamed word; `sound` is "" in captions.
     """
 
@@ -121,6 +121,7 @@ def _features(token: Token) -> Tensor:
     return torch.cat((word, sound, part, _where(token.word), _where(token.at)))
 
 
+@lru_cache(maxsize=8192)
 def _code(text: str, size: int) -> Tensor:
     """±1 `[size]` from SHAKE-256 of the text; 0 for no text."""
     if not text:
@@ -130,6 +131,7 @@ def _code(text: str, size: int) -> Tensor:
     return bits.flatten().float() * 2 - 1
 
 
+@lru_cache(maxsize=256)
 def _where(index: int) -> Tensor:
     """sin and cos `[30]` of an index, wavelengths 3 to 100."""
     waves = torch.logspace(0.5, 2, _WHERE // 2)
