@@ -54,9 +54,9 @@ def bench_gpu_a(plan: Plan) -> dict[str, Any]:
         Item(name="correctness", run=lambda: correctness(plan)),
         Item(name="gradients", run=lambda: gradients(plan)),
         Item(name="roofs", run=lambda: _roof_rows(roofs())),
+        Item(name="row kernels", run=lambda: _row_kernels(sizes[-1], roofs(), plan)),
         Item(name="attention", run=lambda: _attention(sizes, roofs(), plan)),
         *block_items(plan, wide=True),
-        Item(name="row kernels", run=lambda: _row_kernels(sizes[-1], roofs(), plan)),
         *([] if plan.tiny else block_items(plan, wide=False)),
     ]
     return run_items("gpu_a", items, plan)
