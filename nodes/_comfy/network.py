@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import comfy.ldm.modules.attention
 import comfy.model_prefetch
 import comfy.patcher_extension
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 from ...jova_core.config import JoVAConfig
 from ...jova_core.latents import AVLatents, Conditioning
 from ...jova_core.model.jova import JoVA
+from .attention import attend
 from .conditions import text_keys
 from .streams import first_channels
 
@@ -72,7 +72,7 @@ class JoVANetwork(JoVA):
                 image=conditions.get("jova_image"),
                 image_mask=conditions.get("jova_image_mask"),
             ),
-            partial(_attend, options=transformer_options),
+            partial(attend, options=transformer_options),
             run=_Runner(
                 [*self.double_blocks, *self.single_blocks], x[0].device, transformer_options
             ),
@@ -82,12 +82,6 @@ class JoVANetwork(JoVA):
             velocities[5] = first_channels(torch.zeros_like(video), count, lambda _: out.video)
         parts = [velocities[part.ndim] for part in x]
         return parts if len(parts) > 1 else parts[0]
-
-
-def _attend(q: Tensor, k: Tensor, v: Tensor, *, options: dict[str, Any]) -> Tensor:
-    return comfy.ldm.modules.attention.optimized_attention(
-        q, k, v, q.shape[1], skip_reshape=True, transformer_options=options
-    )
 
 
 class _Runner:

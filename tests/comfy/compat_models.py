@@ -125,6 +125,35 @@ def block_replacement_and_attention_override(world):
     return f"{calls['block']} blocks, {calls['attention']} attention calls"
 
 
+@check("whose attention on an NVIDIA card")
+def attention_on_a_card(world):
+    """Torch's own choice where core would call torch, core's where a user or a node chose."""
+    import importlib
+
+    import comfy.ldm.modules.attention as core
+    import comfy.model_management
+    import torch
+
+    chooses = importlib.import_module(f"{world.pack}.nodes._comfy.attention").torch_chooses
+    card, found = torch.device("cuda"), {}
+    nvidia, function = comfy.model_management.is_nvidia, core.optimized_attention
+    try:
+        comfy.model_management.is_nvidia = lambda: True
+        core.optimized_attention = core.attention_pytorch
+        found["torch"] = chooses(card, {})
+        found["an override"] = chooses(card, {"optimized_attention_override": print})
+        found["a processor"] = chooses(torch.device("cpu"), {})
+        core.optimized_attention = core.attention_sage
+        found["SageAttention"] = chooses(card, {})
+        core.optimized_attention = core.attention_pytorch
+        comfy.model_management.is_nvidia = lambda: False
+        found["another card"] = chooses(card, {})
+    finally:
+        comfy.model_management.is_nvidia, core.optimized_attention = nvidia, function
+    assert [name for name, taken in found.items() if taken] == ["torch"], found
+    return f"torch's own choice; core's with {', '.join(found)[7:]}"
+
+
 @check("deep clone of the MODEL")
 def clone_without_dynamic_loading(world):
     """Compile and training nodes clone the patcher this way and need its loader."""
