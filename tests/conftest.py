@@ -24,6 +24,38 @@ settings.load_profile("jova")
 sys.path.append(str(Path(__file__).parents[1]))
 
 
+# Files that take a minute or more; begun last, one of them would keep the others' process idle.
+LONGEST = (
+    "test_triton.py",
+    "test_compat.py",
+    "test_page.py",
+    "test_gpu.py",
+    "test_server.py",
+    "test_distributed.py",
+    "test_core_nodes.py",
+    "test_graphs.py",
+    "test_fuzz.py",
+    "test_end_to_end.py",
+    "test_people.py",
+    "test_scale.py",
+    "test_full_size.py",
+    "test_encode.py",
+    "test_kill.py",
+)
+
+
+def pytest_configure(config):
+    """Files are handed out in the order of collection, not by their number of tests."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items):
+    """The files that take longest first."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
     torch.set_num_threads(1)

@@ -32,7 +32,6 @@ CASES = [
         id="gated_residual_layer_norm_modulate-3072",
     ),
 ]
-MODES = ("full", "isolated", "video_sees_audio", "audio_sees_video", "exact_audio")
 
 
 @pytest.mark.parametrize("dtype", LIMITS, ids=str)
@@ -113,15 +112,13 @@ def test_gradients_and_one_graph(op, case):
 
 @pytest.mark.parametrize("form", ["sequential", "parallel"])
 def test_the_whole_network(tiny_config, tiny_model, inputs, form):
-    """Everything by Triton, the attention too, makes what the plain formulas make."""
-    config = tiny_config(single_form=form)
-    model, arguments = tiny_model(config), inputs(config)
-    for mode in ("full", "video_sees_audio"):
-        made = {}
-        for backend in ("reference", "auto", "triton"):
-            with torch.inference_mode(), kernels.use_backend(backend):
-                made[backend] = model(*arguments, mode=mode)
-        for backend in ("auto", "triton"):
-            for stream in ("video", "audio"):
-                a, b = (getattr(made[name], stream) for name in (backend, "reference"))
-                assert OPS.error(a, b.double()) < 5e-6
+    """Everything but the products by Triton makes what the plain formulas make."""
+    config = tiny_config(single_form=form, dual_blocks=1, single_blocks=1)
+    model, arguments, made = tiny_model(config), inputs(config), {}
+    for backend in ("reference", "auto", "triton"):
+        with torch.inference_mode(), kernels.use_backend(backend):
+            made[backend] = model(*arguments, mode="video_sees_audio")
+    for backend in ("auto", "triton"):
+        for stream in ("video", "audio"):
+            a, b = (getattr(made[name], stream) for name in (backend, "reference"))
+            assert OPS.error(a, b.double()) < 5e-6
