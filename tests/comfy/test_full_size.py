@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from safetensors.torch import save_file
+import torch
+from safetensors.torch import load_file, save_file
 
 from jova_core.media import probe
 
@@ -225,6 +226,53 @@ def test_a_prompt_is_saved_and_read_without_encoders(server, files):
     again["load_positive"]["inputs"]["file"] = f"conditioning/{names['positive']} [output]"
     again["model"]["inputs"]["checkpoint"] = "flan.safetensors"
     assert "does not read" in server.fail(again)[1]
+
+
+LORAS = {
+    "t5": "t5xxl.transformer.encoder.block.0.layer.0.SelfAttention.q",
+    "qwen": "qwen25_7b.transformer.model.layers.0.self_attn.q_proj",
+}
+
+
+@pytest.mark.parametrize("encoder", LORAS)
+def test_a_lora_on_a_text_encoder(server, files, encoder):
+    """Under ComfyUI's own names of a layer: strength 1 changes what the encoder says, 0 nothing."""
+    layer = LORAS[encoder].partition(".transformer.")[2]
+    shape = load_file(files / "text_encoders" / f"{encoder}.safetensors")[f"{layer}.weight"].shape
+    key, generator = f"text_encoders.{LORAS[encoder]}", torch.Generator().manual_seed(0)
+    pair = {
+        f"{key}.lora_up.weight": torch.randn(shape[0], 4, generator=generator),
+        f"{key}.lora_down.weight": torch.randn(4, shape[1], generator=generator),
+    }
+    loras = files / "loras"
+    loras.mkdir(exist_ok=True)
+    save_file(pair, loras / f"{encoder}.safetensors")
+    said = {}
+    for strength in (None, 0.0, 1.0):
+        run = {name: graph()[name] for name in ("model", "clip", "told")}
+        if strength is not None:
+            run["lora"] = node(
+                "LoraLoader",
+                model=["model", 0],
+                clip=["clip", 0],
+                lora_name=f"{encoder}.safetensors",
+                strength_model=0.0,
+                strength_clip=strength,
+            )
+            run["told"]["inputs"]["clip"] = ["lora", 1]
+        run["saved"] = node(
+            "JoVASaveConditioning",
+            model=["model", 0],
+            conditioning=["told", 0],
+            filename_prefix=f"lora_{encoder}_{strength}",
+            text=["told", 2],
+        )
+        name = server.run(run)["outputs"]["saved"]["text"][0]
+        said[strength] = load_file(server.folder / "output" / "conditioning" / name)
+    plain, off, on = said.values()
+    assert all(torch.equal(plain[n], off[n]) for n in plain)
+    changed = [n for n in plain if not torch.equal(plain[n], on[n])]
+    assert len(changed) == 1, changed
 
 
 def _given(**inputs):
