@@ -1,7 +1,7 @@
 """Checkpoints of `jova quantize` in a real ComfyUI."""
 
 import pytest
-from quantized import FORMATS
+from quantized import BLOCKED, FORMATS
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +15,14 @@ def test_core_holds_the_weights_in_8_bits_and_makes_the_same_clip(results, name,
     found = results[name]
     assert found["held"] == {core: found["count"]}
     assert found["alike"] > 0.97
+
+
+# Below bf16: 8 bits with a scale for every 32 values, 4 bits with one for every 16.
+LEAST_ALIKE = {"mxfp8": 0.97, "nvfp4": 0.7}
+
+
+@pytest.mark.parametrize("name", BLOCKED)
+def test_formats_that_only_core_writes_are_loaded(results, name):
+    found = results[name]
+    assert found["held"] == {name: found["count"]}
+    assert found["alike"] > LEAST_ALIKE[name]
