@@ -27,6 +27,7 @@ def _other(name: str, advice: str = "save it as PNG or JPEG") -> FileKind:
 
 _HEIC = _other("a HEIC picture")
 _RAW = _other("a camera's raw picture", "develop it and save it as PNG or JPEG")
+_PLAYLIST = _other("a playlist", "give one of the media files that it names")
 # The first that fits counts. In "ftyp" boxes the brand stands at byte 8.
 _SIGNS: tuple[tuple[bytes, FileKind], ...] = (
     (rb"....ftyp(hei[cxms]|hev[cxms]|mif1|msf1)", _HEIC),
@@ -60,6 +61,8 @@ _SIGNS: tuple[tuple[bytes, FileKind], ...] = (
     (rb"%PDF", _other("a PDF document")),
     (rb"%!PS|\xc5\xd0\xd3\xc6", _other("a PostScript document")),
     (rb"\x00\x05\x16\x07", _other("a macOS side file (._*)", "use the file without ._")),
+    (rb"(\xef\xbb\xbf)?#EXTM3U|\[playlist\]", _PLAYLIST),
+    (rb"\s*(<[?!][^<]*>\s*)*<MPD", _PLAYLIST),
     (rb"PK\x03\x04|7z\xbc\xaf|Rar!|\x1f\x8b", _other("an archive", "unpack it first")),
 )
 

@@ -143,6 +143,8 @@ def test_a_png_with_a_large_text(tmp_path, chunk):
         (b"%PDF-1.7\n", "PDF documents are not supported"),
         (b"<?xml version='1.0'?>\n<!-- a -->\n<svg xmlns='x'/>", "SVG drawings are not supported"),
         (b"PK\x03\x04" + b"\0" * 64, "archives are not supported"),
+        (b"#EXTM3U\n#EXTINF:1,\na.ts\n", "playlists are not supported; give one of the media"),
+        (b"<?xml version='1.0'?>\n<MPD xmlns='x'>", "playlists are not supported"),
     ],
 )
 def test_what_is_not_read_is_called_by_its_name(tmp_path, head, name):
