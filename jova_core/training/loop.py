@@ -91,6 +91,7 @@ def train(
     state_path, checkpoint = out / "state.safetensors", out / _file_name(lora)
     _check_place(state_path, resume)
     latents = data if isinstance(data, LatentSet) else LatentSet(read_encoded(data), config)
+    notes = notes or {}
     model, before = start_model(config, settings, lora, init_from, build)
     weights = Weights(model, settings, distributed)
     run = block_runner(settings)
@@ -101,7 +102,7 @@ def train(
         lora=lora,
         start=None if init_from is None else content_digest(init_from),
         clips=latents.digest,
-        **(notes or {}),
+        **notes,
     )
     shown = distributed.first
     step, saved, waiting, watch = 0, 0, False, LossWatch()
@@ -126,7 +127,6 @@ def train(
         draw = partial(_batch, latents, settings, encoders, distributed, before=before)
         threads = int(distributed.device.type != "cpu")  # on a CPU it would slow the step
         batches = held.enter_context(closing(made_ahead(draw, step, threads)))
-
         while step < settings.steps:
             batch = next(batches)
             terms = losses(weights.network, batch, settings, run)
@@ -167,7 +167,7 @@ def train(
             if (due and not waiting) or keep or stop or step == settings.steps:
                 tensors = weights.gather()
                 about = {"settings": asdict(settings), "step": step, "samples": progress.samples}
-                about |= notes or {}
+                about |= notes
                 if distributed.first:
                     for path in (checkpoint, *([_path_to_keep(checkpoint, about)] if keep else [])):
                         _save(path, tensors, config, lora, about)

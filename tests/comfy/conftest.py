@@ -224,6 +224,28 @@ def reduced():
     return module
 
 
+@pytest.fixture(scope="session")
+def files(server, reduced, reduced_vae):
+    """The server's models folder, with random files in the names of public ones."""
+    from full_size import write_files
+
+    models = server.folder / "models"
+    write_files(models, reduced, lambda folder: reduced_vae(folder, "wan"))
+    return models
+
+
+@pytest.fixture(scope="session")
+def reduced_vae(comfy_root, comfy_python, comfy_environment):
+    """`reduced_vae(folder, name)` writes a VAE of `reduced_vaes.py`."""
+
+    def write(folder, name):
+        script = Path(__file__).with_name("reduced_vaes.py")
+        command = [comfy_python, script, comfy_root, folder, name]
+        subprocess.run([str(part) for part in command], check=True, env=comfy_environment)
+
+    return write
+
+
 @pytest.fixture
 def face_model(server):
     """MediaPipe's model in the server's models folder, for one test."""

@@ -142,8 +142,8 @@ def _mini_sampling(plan: Plan, clip: ClipSize) -> list[Row]:
     def sample() -> None:
         moved = x
         for _ in range(steps):
-            found = velocity(moved, 0.5).map(torch.Tensor.bfloat16)  # velocities are fp32
-            moved = moved.add_scaled(found, -1 / steps)
+            v = velocity(moved, 0.5).map(torch.Tensor.bfloat16)  # velocities are fp32
+            moved = moved.add_scaled(v, -1 / steps)
 
     with torch.inference_mode():
         found = _timed(sample, plan)
