@@ -13,6 +13,7 @@ from ..mini.data.people_source import PeopleSource
 from ..mini.evaluation.film_tasks import FilmTasks
 from ..mini.evaluation.listening import check_judges
 from ..mini.evaluation.people import evaluate_people, truths
+from ..mini.evaluation.people_looks import CLASSES, looks_for
 from ..mouth.landmarks import LipDetector
 from ..pipeline import JoVAPipeline, SampleSettings
 from ..prompt import Prompt
@@ -21,6 +22,7 @@ from .console import Bar, result
 ROWS = (
     *("words", "words_shuffled", "phoneme_errors", "naturalness", "speaker", "speaker_shuffled"),
     *("sync", "sync_shuffled", "sync_shuffled_p95", "sync_width", "offset_frames", "faces_share"),
+    *("attributes", *(f"attribute_{name}" for name in CLASSES)),
     *("flicker", "seams"),
 )
 # Entries looked through for one in which somebody speaks and which is of the split.
@@ -44,6 +46,8 @@ def run_people(options: Namespace, base: dict[str, Any], limit: int) -> None:
     casting = Casting(seed=options.cast_seed, cast=options.cast, split=options.split)
     source = PeopleSource.of_spoken(options.data, casting, clips=_PER_CASE * limit)
     cases = truths(source, pipeline.config, limit)
+    with Bar("draw people for the judge of looks", "picture") as progress:
+        looks = looks_for(source, pipeline.config, progress=progress)
     with LipDetector() as detector:
 
         def make(prompt: Prompt, frames: int, seed: int, given: Given | None) -> Clip:
@@ -56,6 +60,7 @@ def run_people(options: Namespace, base: dict[str, Any], limit: int) -> None:
                 cases,
                 pipeline.codecs,
                 detector=detector,
+                looks=looks,
                 seed=options.seed,
                 progress=progress,
             )
@@ -77,10 +82,10 @@ def _write(options: Namespace, pipeline: JoVAPipeline, figures: dict[str, Any]) 
     if options.json is not None:
         with atomic_write(options.json) as temporary:
             temporary.write_text(json.dumps(figures, indent=1), encoding="utf-8")
-    lines = [f"{'':20}{'made':>10}{'ceiling':>10}{'truth':>10}"]
+    lines = [f"{'':24}{'made':>10}{'ceiling':>10}{'truth':>10}"]
     for name in ROWS:
         cells = "".join(_cell(figures.get(f"{name}{end}")) for end in ("", "_ceiling", "_truth"))
-        lines.append(f"{name:20}{cells}")
+        lines.append(f"{name:24}{cells}")
     lines += [f"{name:26}{_cell(value)}" for name, value in figures.get("tasks", {}).items()]
     lines.append(f"{figures['clips']} clips of up to {max(FRAME_COUNTS)} frames.")
     result("\n".join(lines))

@@ -1,5 +1,7 @@
 """Checks of the network's input; of shapes only, so that compiled graphs keep none."""
 
+from dataclasses import replace
+
 from torch import Tensor
 
 from ..config import JoVAConfig
@@ -21,7 +23,7 @@ def check_input(
     if x.audio is not None:
         batch, _, length = x.audio.shape
         _check_times("audio", t_audio, -(-length // config.audio_patch))
-    _check_text(config, batch, conditioning)
+    _check_text(config, batch, conditioning, alone=x.video is None or x.audio is None)
 
 
 def _check_latents(config: JoVAConfig, x: AVLatents) -> None:
@@ -51,15 +53,17 @@ def _check_times(stream: str, t: Tensor, tokens: int) -> None:
         )
 
 
-def _check_text(config: JoVAConfig, batch: int, given: Conditioning) -> None:
+def _check_text(config: JoVAConfig, batch: int, given: Conditioning, *, alone: bool) -> None:
+    """`alone`: one stream is trained without the other, where unused tokens may be left out."""
     shapes = [tuple(features.shape) for features in given.text]
-    valid = len(shapes) == len(config.text) and all(
+    specs = [replace(spec, pad="cut") if alone else spec for spec in config.text]
+    valid = len(shapes) == len(specs) and all(
         shape == (batch, *shape[1:2], spec.width) and spec.accepts(shape[1])
-        for shape, spec in zip(shapes, config.text, strict=True)
+        for shape, spec in zip(shapes, specs, strict=True)
     )
     if not valid:
-        expected = [(batch, spec.max_tokens, spec.width) for spec in config.text]
-        fewer = " (fewer tokens are allowed)" if any(s.pad == "cut" for s in config.text) else ""
+        expected = [(batch, spec.max_tokens, spec.width) for spec in specs]
+        fewer = " (fewer tokens are allowed)" if any(s.pad == "cut" for s in specs) else ""
         raise JoVAError(f"Got text features of shapes {shapes}; expected {expected}{fewer}.")
     if config.pooled_width and not config.pooled_from_text and given.pooled is None:
         raise JoVAError(

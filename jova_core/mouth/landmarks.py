@@ -139,6 +139,16 @@ class LipDetector:
         """Box (4), opening, width and eye distance in pixels of each face of a frame: [K, 7]."""
         return _measure(self._landmarker, frame, self.enlarge_to)
 
+    def mesh(self, frame: Tensor) -> np.ndarray | None:
+        """Every point `[478, 3]` of the first face of a frame [H, W, 3], in its pixels.
+
+        Depths are in pixels too, by MediaPipe's own guess; None without a face.
+        """
+        faces = _faces(self._landmarker, frame, self.enlarge_to)
+        height, width = frame.shape[:2]
+        scale = np.array([width, height, width])
+        return scale * np.array([(p.x, p.y, p.z) for p in faces[0]]) if faces else None
+
 
 def detect_lips(
     frames: Tensor,
@@ -261,12 +271,17 @@ def _native_stderr_closed() -> Iterator[None]:
 
 def _measure(landmarker: Any, frame: Tensor, enlarge_to: int) -> np.ndarray:
     """Box (4), opening, width and eye distance of each face of a frame [H, W, 3], in its pixels."""
+    height, width = frame.shape[:2]
+    faces = _faces(landmarker, frame, enlarge_to)
+    return np.array([lip_values(_pixels(face, width, height)) for face in faces]).reshape(-1, 7)
+
+
+def _faces(landmarker: Any, frame: Tensor, enlarge_to: int) -> Sequence[Any]:
+    """MediaPipe's faces of a frame [H, W, 3]: points with x, y and z as shares of its size."""
     import mediapipe as mp
 
     image = mp.Image(image_format=mp.ImageFormat.SRGB, data=_enlarged(frame, enlarge_to))
-    height, width = frame.shape[:2]
-    faces = landmarker.detect(image).face_landmarks
-    return np.array([lip_values(_pixels(face, width, height)) for face in faces]).reshape(-1, 7)
+    return landmarker.detect(image).face_landmarks
 
 
 def lip_values(points: Mapping[int, np.ndarray] | np.ndarray) -> np.ndarray:

@@ -28,6 +28,8 @@ from .tasks import given_masks
 # What a batch trains: films with sound, voices without pictures, or single pictures without sound.
 Kind = Literal["clips", "voices", "pictures"]
 CPU = torch.device("cpu")
+# Lengths of text in steps of one stream: few, as each is compiled of its own.
+_TEXT_STEP = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,20 +227,33 @@ def _prompt(clip: TrainingClip, sample: Draw) -> Prompt:
 
 
 def _of_streams(kind: Kind, batch: Batch) -> Batch:
-    """The batch without the stream that a step of its kind leaves out of the sequence."""
+    """The batch without the stream that a step of its kind leaves out of the sequence.
+
+    The text of such a step goes without its unused tokens, which would be half of the sequence.
+    """
+    if kind == "clips":
+        return batch
+    conditioning = replace(batch.conditioning, text=tuple(map(_used, batch.conditioning.text)))
+    batch = replace(batch, conditioning=conditioning)
     if kind == "voices":
         return replace(
             batch,
             x=replace(batch.x, video=None),
             target=replace(batch.target, video=None),
-            conditioning=replace(batch.conditioning, image=None, image_mask=None),
+            conditioning=replace(conditioning, image=None, image_mask=None),
             sigma_video=torch.zeros_like(batch.sigma_video),
         )
-    if kind == "pictures":
-        return replace(
-            batch, x=replace(batch.x, audio=None), target=replace(batch.target, audio=None)
-        )
-    return batch
+    return replace(batch, x=replace(batch.x, audio=None), target=replace(batch.target, audio=None))
+
+
+def _used(text: Tensor) -> Tensor:
+    """Features `[B, S, width]` up to the last token that is not 0 in every row.
+
+    Rounded up to `_TEXT_STEP`.
+    """
+    used = text.any(dim=2).any(dim=0).nonzero()
+    last = int(used[-1]) + 1 if len(used) else 1
+    return text[:, : -(-last // _TEXT_STEP) * _TEXT_STEP]
 
 
 def _assemble(

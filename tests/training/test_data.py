@@ -194,3 +194,32 @@ def test_a_step_of_the_voice_alone_has_no_pictures_and_no_given_voice(latents, e
         for n in range(60)
     ]
     assert 15 < sum(shares) < 45
+
+
+@pytest.mark.parametrize("kind", ["stills", "audio_alone", "clips"])
+def test_text_of_one_stream_alone_goes_without_unused_tokens(kind, latents, encoders):
+    shares = {} if kind == "clips" else {kind: 1.0}
+    settings = TrainSettings(batch=4, drop_prompt=0.0, drop_part=0.0, **shares)
+    batch = latents.batch(0, settings, encoders, torch.float32)
+    (text,) = batch.conditioning.text
+    whole = latents.batch(0, replace(settings, stills=0, audio_alone=0), encoders, torch.float32)
+    if kind == "clips":
+        assert text.shape[1] == CONFIG.text[0].max_tokens
+        return
+    used = int(text.any(dim=2).any(dim=0).sum())
+    assert used <= text.shape[1] < used + 8
+    if kind == "audio_alone":  # where nothing of the prompt is left out
+        (all_of_it,) = whole.conditioning.text
+        assert torch.equal(text, all_of_it[:, : text.shape[1]])
+        assert not all_of_it[:, text.shape[1] :].any()
+    torch.manual_seed(0)
+    model = JoVA(CONFIG)
+    terms = losses(model, batch, settings, call_block)
+    assert (terms.video if kind == "stills" else terms.audio).isfinite().all()
+
+
+def test_text_of_empty_prompts_keeps_a_token(latents, encoders):
+    settings = TrainSettings(batch=4, drop_prompt=1.0, stills=1.0)
+    (text,) = latents.batch(0, settings, encoders, torch.float32).conditioning.text
+    assert text.shape[1] == 8
+    assert not text.any()

@@ -25,6 +25,7 @@ from ...timeline import Timeline
 from ..data.people_clips import FPS
 from ..data.people_source import PeopleSource
 from .evaluate import Clip, copied, mean
+from .identity import portrait_error
 from .listening import SAMPLE_RATE, heard_words
 from .people import MakeFn, Truth
 from .tasks import CLOSED
@@ -60,11 +61,13 @@ class FilmTasks:
         voice. dub_words: of another clip's transcript. *_outside: largest difference (of 255) to
         the film outside the mouth's area. *_border: gradient along the area's soft border over that
         of the film in the same place, where it is worst. join_*: the step where a film goes on,
-        over those around it.
+        over those around it. portrait_*: a clip that begins with a true first frame; how far its
+        person is from that picture, in shape and colours, and the true film through the codecs.
         """
         rows = []
         for i, case in enumerate(cases):
             row = self.given_voice(case, seed + i) | self.extend(case, seed + i)
+            row |= self.portrait(case, seed + i)
             other = next((c for c in (*cases[i + 1 :], *cases[:i]) if _fits(c, case)), None)
             if other is not None:
                 row |= self.lip_sync(case, other, seed + i) | self.dub(case, other, seed + i)
@@ -121,6 +124,18 @@ class FilmTasks:
             "dub_sync": zero_lag_correlation(lips.opening, heard),
             **_kept("dub", film.frames, made, film.mouth),
         }
+
+    def portrait(self, case: Truth, seed: int) -> dict[str, float]:
+        """The first frame of a film is given as a portrait."""
+        clip = case.clip
+        first = clip.frames[0]
+        made = self.make(clip.prompt, len(clip.frames), seed, Given(image=first)).frames
+        ceiling = copied(clip.frames, clip.audio, self.codecs).frames
+        row = {}
+        for name, film in (("", made), ("_ceiling", ceiling)):
+            shape, colour = portrait_error(film, first, self.detector)
+            row |= {f"portrait_shape{name}": shape, f"portrait_colour{name}": colour}
+        return row
 
     def extend(self, case: Truth, seed: int) -> dict[str, float]:
         """The first second of a film goes on."""

@@ -23,6 +23,7 @@ from ...training.source import SourceClip
 from ..codecs.measure import seams
 from ..data.people_clips import FPS, ClipNumber
 from ..data.people_source import PeopleSource
+from .attributes import LookClassifier
 from .evaluate import Clip, PlainClip, background_flicker, copied, mean
 from .listening import (
     SAMPLE_RATE,
@@ -33,6 +34,7 @@ from .listening import (
     plain_words,
     speaker,
 )
+from .people_looks import wanted_looks
 from .shuffle import shuffled_controls
 from .words import words_right, words_right_shuffled
 
@@ -52,6 +54,7 @@ class Judged:
     envelope: Tensor  # float64 [F]
     flicker: float
     seams: float
+    looks: dict[str, str]  # attributes that are seen
 
     @property
     def sync(self) -> SyncReport:
@@ -85,7 +88,7 @@ def truths(source: PeopleSource, config: JoVAConfig, limit: int) -> list[Truth]:
     return found
 
 
-def judge(clip: Clip, detector: LipDetector, *, cell: int = 8) -> Judged:
+def judge(clip: Clip, detector: LipDetector, looks: LookClassifier, *, cell: int = 8) -> Judged:
     """All judges on one clip; `cell` is the side (px) of a codec's patch."""
     wave = clip.audio.numpy()
     loud = float(np.sqrt(np.mean(np.square(wave)))) > 1e-3
@@ -98,6 +101,7 @@ def judge(clip: Clip, detector: LipDetector, *, cell: int = 8) -> Judged:
         envelope=speech_envelope(clip.audio, SAMPLE_RATE, FPS, len(clip.frames)),
         flicker=background_flicker(clip.frames),
         seams=seams(clip.frames, cell),
+        looks=looks.classify(clip.frames),
     )
 
 
@@ -107,6 +111,7 @@ def evaluate_people(
     codecs: Codecs,
     *,
     detector: LipDetector,
+    looks: LookClassifier,
     seed: int = 0,
     shuffles: int = 200,
     progress: Callable[[int, int], None] | None = None,
@@ -118,9 +123,13 @@ def evaluate_people(
     """
     made, ceiling, true = [], [], []
     for i, case in enumerate(cases):
-        made.append(judge(make(case.clip.prompt, len(case.clip.frames), seed + i, None), detector))
-        ceiling.append(judge(copied(case.clip.frames, case.clip.audio, codecs), detector))
-        true.append(judge(PlainClip(frames=case.clip.frames, audio=case.clip.audio), detector))
+        clip = case.clip
+        for judged, shown in (
+            (made, make(clip.prompt, len(clip.frames), seed + i, None)),
+            (ceiling, copied(clip.frames, clip.audio, codecs)),
+            (true, PlainClip(frames=clip.frames, audio=clip.audio)),
+        ):
+            judged.append(judge(shown, detector, looks))
         if progress:
             progress(i + 1, len(cases))
     figures = summarise(cases, made, true, seed=seed, shuffles=shuffles)
@@ -136,6 +145,7 @@ def evaluate_people(
             "heard": " ".join(judged.words),
             "sync": judged.sync.opening,
             "naturalness": judged.naturalness,
+            "wrong_looks": wrong_looks(case, judged),
         }
         for case, judged in zip(cases, made, strict=True)
     ]
@@ -152,7 +162,8 @@ def summarise(
 ) -> dict[str, Any]:
     """Means over clips, with shuffled controls.
 
-    phoneme_errors: edits per wanted phone. speaker: mean product of a voice with the true one, and
+    phoneme_errors: edits per wanted phone. attributes: share that is seen as the caption names it,
+    and attribute_<name> of each. speaker: mean product of a voice with the true one, and
     speaker_shuffled with those of other clips.
     """
     wanted, heard = [case.words for case in cases], [j.words for j in judged]
@@ -169,6 +180,7 @@ def summarise(
         "words_shuffled": words_right_shuffled(wanted, heard, n=shuffles, seed=seed),
         "phoneme_errors": edits / max(1, sum(len(case.phones) for case in cases)),
         "naturalness": mean([j.naturalness for j in judged]),
+        **_attributes(cases, judged),
         "speaker": same,
         "speaker_shuffled": other,
         "sync": mean([r.opening for r in reports]),
@@ -180,6 +192,24 @@ def summarise(
         "flicker": mean([j.flicker for j in judged]),
         "seams": mean([j.seams for j in judged]),
     }
+
+
+def wrong_looks(case: Truth, judged: Judged) -> dict[str, str]:
+    """The attributes that the caption names and that are seen otherwise, as they are seen."""
+    wanted = wanted_looks(case.clip.prompt.video_caption)
+    return {n: judged.looks[n] for n, v in wanted.items() if v is not None and judged.looks[n] != v}
+
+
+def _attributes(cases: Sequence[Truth], judged: Sequence[Judged]) -> dict[str, float]:
+    """Shares of attributes that are right: of each, and of all together."""
+    right: dict[str, list[float]] = {}
+    for case, seen in zip(cases, judged, strict=True):
+        wrong = wrong_looks(case, seen)
+        for name, value in wanted_looks(case.clip.prompt.video_caption).items():
+            if value is not None:
+                right.setdefault(name, []).append(float(name not in wrong))
+    every = [value for values in right.values() for value in values]
+    return {"attributes": mean(every)} | {f"attribute_{n}": mean(v) for n, v in right.items()}
 
 
 def _speakers(judged: Sequence[Judged], true: Sequence[Judged]) -> tuple[float, float]:

@@ -16,13 +16,15 @@ from jova_core.mini.evaluation.film_tasks import (
     _flux,
     _step,
 )
-from jova_core.mini.evaluation.people import Judged, Truth, summarise
+from jova_core.mini.evaluation.people import Judged, Truth, summarise, wrong_looks
+from jova_core.mini.evaluation.people_looks import wanted_looks
 from jova_core.mouth.landmarks import LipTrack
 from jova_core.presets import PRESETS
 from jova_core.prompt import Prompt
 from jova_core.training.source import SourceClip
 
 FRAMES = 49
+CAPTION = "a calm old man with pale skin and a bald head in a red shirt on a blue background"
 
 
 def track(opening):
@@ -43,7 +45,7 @@ def moves(seed):
     return torch.rand(FRAMES, generator=generator, dtype=torch.float64)
 
 
-def judged(words, seed, *, speaker=None, follows=True):
+def judged(words, seed, *, speaker=None, follows=True, looks=None):
     voice = moves(seed)
     return Judged(
         words=words,
@@ -54,6 +56,7 @@ def judged(words, seed, *, speaker=None, follows=True):
         envelope=voice,
         flicker=0.5,
         seams=1.01,
+        looks=looks or wanted_looks(CAPTION),
     )
 
 
@@ -61,7 +64,7 @@ def truth(words, seed=0):
     film = torch.randint(0, 255, (FRAMES, 64, 64, 3), generator=torch.Generator().manual_seed(seed))
     mouth = torch.zeros(13, 8, 8, dtype=torch.bool)
     mouth[:, 4:6, 3:5] = True
-    prompt = Prompt(video_caption="a face", audio_caption="a voice", transcript=words)
+    prompt = Prompt(video_caption=CAPTION, audio_caption="a voice", transcript=words)
     wave = 0.1 * torch.randn(640 * FRAMES, generator=torch.Generator().manual_seed(seed))
     clip = SourceClip(frames=film.byte(), audio=wave, prompt=prompt, mouth=mouth)
     return Truth(entry=None, clip=clip, phones=("HH", "AH", "L", "OW"))
@@ -83,6 +86,17 @@ def test_right_words_lips_and_speakers_are_told_from_wrong_ones():
     assert bad["speaker"] == 0
     assert good["naturalness"] == pytest.approx(3.1)
     assert good["offset_frames"] == 0
+    assert good["attributes"] == 1
+
+
+def test_attributes_that_are_seen_otherwise_are_counted():
+    case = truth("my cat")
+    seen = wanted_looks(CAPTION) | {"shirt": "blue", "hair_colour": "red"}
+    assert wrong_looks(case, judged(["my", "cat"], 0, looks=seen)) == {"shirt": "blue"}
+    figures = summarise([case], [judged([], 0, looks=seen)], [judged([], 0)], shuffles=5)
+    assert figures["attribute_shirt"] == 0
+    assert figures["attribute_skin"] == 1
+    assert figures["attributes"] == pytest.approx(8 / 9)  # nobody bald has a colour of hair
 
 
 def test_lips_that_close_in_time_are_counted():
