@@ -50,6 +50,7 @@ _OPTIONS = {
     "audio_weight": "weight of the audio loss",
     "audio_alone": "share of audio-only steps, which train the voice four times as fast",
     "stills": "share of steps on single pictures, which train looks seven times as fast",
+    "places": "share of the places of clips' pictures in a step, those of the mouth always",
     "phonemes_only": "share of spoken words encoded by their phonemes alone",
     "drop_words": "share of the samples with given audio that get no transcript",
     "disguised": "share of the same whose audio is in another voice, where the data have one",

@@ -20,6 +20,7 @@ from ..flow.path import interpolate, velocity_target
 from ..latents import AVLatents, Conditioning, normalise
 from ..prompt import Prompt
 from ..timeline import Timeline
+from .places import Places, cells_of, choose_places
 from .sample import Draw, draw, draw_noise, stream_seed
 from .settings import Tasks, TrainSettings
 from .shards import Encoded, TrainingClip
@@ -66,6 +67,7 @@ class Batch:
     mouth: Tensor  # [B, 1, T, h, w]
     sigma_video: Tensor  # [B], for the log
     sigma_audio: Tensor
+    places: Places | None = None  # where a part of the pictures counts
 
 
 class LatentSet:
@@ -148,7 +150,17 @@ class LatentSet:
             text=tuple(features.to(device, dtype) for features in text),
             dtype=dtype,
         )
+        if kind == "clips" and settings.places < 1:
+            batch = self._on_places(batch, first, settings)
         return _of_streams(kind, batch)
+
+    def _on_places(self, batch: Batch, first: int, settings: TrainSettings) -> Batch:
+        """The batch with some places of its pictures, the others count nothing."""
+        generator = torch.Generator("cpu").manual_seed(stream_seed(settings.seed, first, "places"))
+        patch = self.config.patch
+        places = choose_places(batch.mouth, patch, settings.places, generator)
+        cells = cells_of(places, patch, tuple(batch.mouth.shape[3:]))
+        return replace(batch, places=places, made_video=batch.made_video * cells)
 
     def _pick(self, first: int, settings: TrainSettings, share: slice) -> tuple[Kind, Bucket]:
         """The kind of a batch, and its clips.

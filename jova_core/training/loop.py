@@ -31,6 +31,7 @@ from .initialise import initialise
 from .lock import locked
 from .log import LOG, describe, logged_losses, trim_logs, write_line
 from .loss import LossTerms, finite, flow_losses
+from .places import only_places
 from .settings import TrainSettings
 from .shards import read_encoded
 from .state import TrainState, identity_of, load_state, save_state
@@ -294,6 +295,8 @@ def losses(
     model: Callable[..., AVLatents], batch: Batch, settings: TrainSettings, run: RunBlock
 ) -> LossTerms:
     """Forward pass and loss terms of one batch."""
+    if batch.places is not None:
+        run = only_places(run, batch.places)
     predicted = model(batch.x, batch.t_video, batch.t_audio, batch.conditioning, run=run)
     return flow_losses(
         predicted,

@@ -85,6 +85,7 @@ class TrainSettings:
     audio_weight: float = 1.0
     audio_alone: float = 0.0  # of the steps: audio and text only, without pictures
     stills: float = 0.0  # of the steps: single pictures without audio, which teach looks
+    places: float = 1.0  # of the pictures in steps of clips, the mouth's always; see `places`
     tasks: Tasks = Tasks()
     drop_prompt: float = 0.1  # the empty prompt, for guidance
     drop_part: float = 0.05  # each part of the prompt alone
@@ -109,6 +110,8 @@ class TrainSettings:
         for name in (*shares, "stills", "drop_words", "disguised"):
             if not 0 <= getattr(self, name) <= 1:
                 raise JoVAError(f"{name} is {getattr(self, name)}; give a share from 0 to 1.")
+        if not 0 < self.places <= 1:
+            raise JoVAError(f"places is {self.places}; give a share above 0, up to 1.")
         if self.audio_alone + self.stills > 1:
             raise JoVAError(
                 f"audio_alone is {self.audio_alone} and stills {self.stills}; give shares that are "

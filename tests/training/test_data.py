@@ -18,6 +18,7 @@ from jova_core.prompt import Prompt
 from jova_core.training.data import LatentSet
 from jova_core.training.encode import encode_clips
 from jova_core.training.loop import losses
+from jova_core.training.places import cells_of
 from jova_core.training.settings import Tasks, TrainSettings
 from jova_core.training.shards import read_encoded
 from jova_core.training.source import SourceClip
@@ -223,3 +224,25 @@ def test_text_of_empty_prompts_keeps_a_token(latents, encoders):
     (text,) = latents.batch(0, settings, encoders, torch.float32).conditioning.text
     assert text.shape[1] == 8
     assert not text.any()
+
+
+def test_a_step_on_some_places_counts_those_alone(root, encoders):
+    config = replace(CONFIG, patch=(1, 1, 1))
+    latents = LatentSet(read_encoded(root), config)
+    settings = TrainSettings(batch=4, places=0.5)
+    batch = latents.batch(0, settings, encoders, torch.float32)
+    assert (len(batch.places.kept), batch.places.of) == (4, 9)
+    counted = batch.made_video.amax(dim=(0, 1, 2)).bool()
+    assert torch.equal(counted, cells_of(batch.places, config.patch, (3, 3)).bool())
+    torch.manual_seed(0)
+    model = JoVA(config)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    alike = losses(model, batch, settings, call_block)
+    noisy = batch.x.video + (~counted).float()
+    other = losses(model, replace(batch, x=replace(batch.x, video=noisy)), settings, call_block)
+    torch.testing.assert_close(other.video, alike.video)
+    assert (alike.video > 0).any()
+    for kind in ({"stills": 1.0}, {"audio_alone": 1.0}):
+        alone = latents.batch(0, replace(settings, **kind), encoders, torch.float32)
+        assert alone.places is None
