@@ -52,7 +52,7 @@ class Tasks:
     @property
     def cut_audio(self) -> bool:
         """Whether some samples have given and made audio side by side."""
-        return self.extend + self.redo > 0
+        return self.extend + self.redo + self.dub > 0
 
 
 # Minimum values.

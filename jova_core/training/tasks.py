@@ -14,7 +14,8 @@ from ..timeline import Timeline
 
 # text: nothing is given; audio, video: that stream; first_last: the first and the last latent
 # frame; extend: the beginning of both streams; redo: all but a stretch of one stream or of both;
-# lip_sync: the audio and the pictures but for the mouth; dub: the pictures but for the mouth.
+# lip_sync: the audio and the pictures but for the mouth; dub: the pictures but for the mouth, in
+# half of the samples after a beginning of both streams, in whose voice the rest is spoken.
 Task = Literal["text", "audio", "video", "first_last", "extend", "redo", "lip_sync", "dub"]
 # Tasks that give all of the audio.
 WITH_AUDIO: tuple[Task, ...] = ("audio", "lip_sync")
@@ -38,6 +39,10 @@ def given_masks(
         video[[0, -1]] = True
     elif task in ("lip_sync", "dub"):
         video[:] = ~mouth_area(mouth, grown=int(luck[0] * (_GROWN + 1)))
+        if task == "dub" and luck[1] >= 0.5 and frames > 1:
+            first, last = _stretch("extend", luck[2:], frames)
+            video[:first] = True
+            audio[: audio_stretch(line, first, last, audio_latents, audio_patch).start] = True
     elif task in ("extend", "redo") and frames > 1:
         first, last = _stretch(task, luck, frames)
         heard = audio_stretch(line, first, last, audio_latents, audio_patch)

@@ -71,6 +71,14 @@ def test_all_but_the_mouth_is_given(task, heard):
     assert audio.all() == audio.any() == heard
 
 
+def test_half_of_the_dubs_follow_a_beginning_of_both():
+    video, audio = masks("dub", 0, 0.5, 0.5)
+    plain, _ = masks("dub")
+    beginning, heard = masks("extend", 0.5)
+    assert torch.equal(video, plain | beginning)
+    assert torch.equal(audio, heard)
+
+
 def test_an_extension_keeps_the_beginning_of_both():
     video, audio = masks("extend", 0.5)
     whole = video.flatten(1).all(1)
