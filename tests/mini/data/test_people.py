@@ -39,6 +39,7 @@ from jova_core.mini.data.people_clips import (
 from jova_core.mini.data.people_films import make_films
 from jova_core.mini.data.people_source import PeopleSource
 from jova_core.mini.data.people_words import people_vocabulary
+from jova_core.mini.evaluation import people_looks
 from jova_core.mini.people import held_out_looks
 from jova_core.mini.text.encoder import MiniTextEncoder
 from jova_core.mini.voices.cache import Utterance, write_plan, write_speech
@@ -322,3 +323,23 @@ def test_codecs_learn_from_films_of_people(voices, tmp_path):
     figures = evaluate_codecs(folder, tmp_path / "codecs.safetensors")
     assert figures["psnr"] > 20
     assert figures["seams"] > 1.05  # a linear codec, as this one nearly is, shows its blocks
+
+
+def test_a_judge_of_looks_is_trained_once_on_drawn_pictures(voices, monkeypatch):
+    pytest.importorskip("numba")
+    monkeypatch.setattr(people_looks, "PICTURES", 4)
+    monkeypatch.setattr(people_looks, "STEPS", 2)
+    source = PeopleSource.of_spoken(voices, Casting(seed=3, cast=4, split="heldout"), clips=1)
+    drawn = []
+    first = people_looks.looks_for(
+        source, CONFIG, workers=1, progress=lambda done, of: drawn.append((done, of))
+    )
+    again = people_looks.looks_for(source, CONFIG)  # which draws nothing
+    assert drawn == [(4, 4)]
+    picture = torch.full((1, 192, 192, 3), 128, dtype=torch.uint8)
+    assert first.classify(picture) == again.classify(picture)
+    assert set(first.classify(picture)) == set(people_looks.CLASSES)
+    (voices / people_looks.FILE_NAME).write_bytes(b"no tensors")
+    with pytest.raises(JoVAError, match=people_looks.FILE_NAME):
+        people_looks.looks_for(source, CONFIG)
+    (voices / people_looks.FILE_NAME).unlink()
