@@ -73,7 +73,7 @@ def decode_stream(
     raw = denormalise(pipeline.config, latents)
     ratio = pipeline.config.video.spatial_ratio
     chunks = _decode_video(pipeline, raw.video, chunk)
-    audio = _decode_audio(pipeline, raw.audio, frames)
+    audio = _decode_audio(pipeline, raw.audio, frames + _lead(given))
     size = {"height": raw.video.shape[3] * ratio, "width": raw.video.shape[4] * ratio}
     chunks, audio = _put_back(pipeline, given, chunks, audio)
     return Decoding(frames=FrameStream(count=frames, chunks=chunks, **size), audio=audio)
@@ -82,12 +82,25 @@ def decode_stream(
 def _put_back(
     pipeline: JoVAPipeline, given: Given | None, chunks: Iterable[Tensor], audio: Tensor
 ) -> tuple[Iterator[Tensor], Tensor]:
-    """Frames and audio with what is kept of a film that was given in part."""
+    """Frames and audio with what is kept of a film that was given in part, without its lead."""
     if given is not None and given.video is not None and given.made_video is not None:
         chunks = over_film(pipeline.config, given, chunks)
     if given is not None and given.audio is not None and given.made_audio is not None:
         audio = over_audio(pipeline.config, given, audio)
-    return iter(chunks), audio
+    lead = _lead(given)
+    return without_first(chunks, lead), audio[pipeline.timeline.audio_samples(lead) :]
+
+
+def _lead(given: Given | None) -> int:
+    return 0 if given is None else given.lead
+
+
+def without_first(chunks: Iterable[Tensor], count: int) -> Iterator[Tensor]:
+    """Chunks of frames in turn without the first `count` frames."""
+    for chunk in chunks:
+        if count < len(chunk):
+            yield chunk[count:]
+        count = max(0, count - len(chunk))
 
 
 def decode(
@@ -101,7 +114,7 @@ def decode(
     raw = denormalise(pipeline.config, latents)
     with torch.inference_mode():
         pictures = to_frames(pipeline.codecs.video.decode(raw.video))
-    audio = _decode_audio(pipeline, raw.audio, frames)
+    audio = _decode_audio(pipeline, raw.audio, frames + _lead(given))
     chunks, audio = _put_back(pipeline, given, [pictures], audio)
     return Clip(frames=next(chunks), audio=audio, latents=latents)
 

@@ -23,6 +23,9 @@ class Given:
     Pictures have the clip's size; audio is mono at the checkpoint's rate. What is given is kept,
     but for what `made_video`, bool `[T, h, w]`, and `made_audio`, bool `[L]`, say is made anew; see
     `jova_core.tasks`. With `made_video` a video may be shorter than the clip.
+
+    The first `lead` frames, of a whole number of latents after the first, are seen and heard by
+    the model and cut off the finished clip.
     """
 
     image: Tensor | None = None
@@ -31,6 +34,7 @@ class Given:
     video: Tensor | None = None
     made_video: Tensor | None = None
     made_audio: Tensor | None = None
+    lead: int = 0
 
     def __post_init__(self) -> None:
         cut = self.made_video is not None or self.made_audio is not None

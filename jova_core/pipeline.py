@@ -112,12 +112,14 @@ def sample(
 ) -> AVLatents:
     """Normalised latents `[1, C, T, h, w]` and `[1, C_a, L]` of a clip of a legal frame count.
 
-    Given media stay as they are, the rest is generated to match. `progress(step, steps)` is called
+    Given media stay as they are, the rest is generated to match; a lead of them comes on top of the
+    frames. `progress(step, steps)` is called
     before each step. The same seed gives the same noise on any machine and the same latents on one
     machine with the same thread count.
     """
-    config = pipeline.config
-    clean = encode_given(config, pipeline.codecs, frames, given or Given())
+    config, given = pipeline.config, given or Given()
+    frames += given.lead
+    clean = encode_given(config, pipeline.codecs, frames, given)
     noise = draw_noise(*latent_shapes(config, frames, **clean.size(config)), settings.seed)
     image, mask = clean.pictures(noise.video)
     text = tuple(encoder.encode([prompt, Prompt()]) for encoder in pipeline.encoders)

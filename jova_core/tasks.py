@@ -16,6 +16,8 @@ from .mouth.area import mouth_area
 from .timeline import Timeline
 
 Streams = Literal["both", "video", "audio"]
+# Seconds of a film's own voice that a dub in that voice listens to first. Ours.
+HEARD_SECONDS = 1.0
 
 
 def lip_sync(film: Tensor, audio: Tensor, mouth: Tensor) -> Given:
@@ -26,6 +28,32 @@ def lip_sync(film: Tensor, audio: Tensor, mouth: Tensor) -> Given:
 def dub(film: Tensor, mouth: Tensor) -> Given:
     """A film `[F, H, W, 3]` whose mouth, of cells `[T, h, w]`, says what the prompt says."""
     return Given(video=film, made_video=_area(mouth))
+
+
+def dub_in_voice(config: JoVAConfig, film: Tensor, audio: Tensor, mouth: Tensor) -> Given:
+    """As `dub`, in the voice of the film's own audio `[N]`.
+
+    The beginning of the film comes first once more, as it is and with its audio; the rest goes on
+    in the voice of that. Without room for it in the longest clip of the model it is a plain `dub`.
+    """
+    line, ratio = Timeline.of(config), config.video.temporal_ratio
+    latents = line.video_latents(len(film))
+    room = line.latent_of_frame(int(line.max_seconds * line.fps)) - latents
+    first = min(round(HEARD_SECONDS * line.fps / ratio), latents - 1, room)
+    if first < 1:
+        return dub(film, mouth)
+    whole = torch.cat([film[: first * ratio], film])
+    made_video = torch.cat([torch.zeros_like(mouth[:first], dtype=torch.bool), _area(mouth)])
+    made_audio = torch.zeros(line.audio_latents(len(whole)), dtype=torch.bool)
+    sizes = len(made_audio), config.audio_patch
+    made_audio[audio_stretch(line, first, len(made_video), *sizes)] = True
+    return Given(
+        video=whole,
+        audio=audio[: line.audio_samples(first * ratio)],
+        made_video=made_video,
+        made_audio=made_audio,
+        lead=first * ratio,
+    )
 
 
 def extend(config: JoVAConfig, film: Tensor, audio: Tensor | None, frames: int) -> Given:

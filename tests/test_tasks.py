@@ -15,7 +15,7 @@ from jova_core.model.jova import JoVA
 from jova_core.mouth.area import mouth_area
 from jova_core.pipeline import SampleSettings, sample
 from jova_core.prompt import Prompt
-from jova_core.tasks import dub, extend, lip_sync, redo
+from jova_core.tasks import dub, dub_in_voice, extend, lip_sync, redo
 
 FRAMES = 17
 FAST = SampleSettings(steps=4)
@@ -74,9 +74,40 @@ def test_outside_the_mouth_the_pixels_are_the_films(pipeline, material, task):
     assert len(clip.audio) == len(plain.audio) == pipeline.timeline.audio_samples(FRAMES)
 
 
-def test_a_film_in_chunks_is_the_whole_film(pipeline, material):
-    film, _, mouth = material
+def test_a_dub_in_the_films_voice_hears_it_first(pipeline, material):
+    film, audio, mouth = material
+    config, line = pipeline.config, pipeline.timeline
+    given = dub_in_voice(config, film, audio, mouth)
+    assert given.lead == 16  # a second at 16 fps would be 16 frames
+    assert torch.equal(given.video[16:], film)
+    latents = encode_given(config, pipeline.codecs, FRAMES + 16, given)
+    assert latents.frames.tolist() == [True] * 4 + [False] * 5
+    # Until the 13 frames of those latents end, in whole tokens.
+    assert int(latents.audio.sum()) == int(13 / 16 * 31.25) // 2 * 2
+    clip = made(pipeline, given)
+    assert len(clip.frames) == FRAMES
+    assert len(clip.audio) == line.audio_samples(FRAMES)
+    inside = mouth_area(mouth).repeat_interleave(8, 0).repeat_interleave(8, 1)
+    assert torch.equal(clip.frames[:, ~inside], film[:, ~inside])
+    assert not torch.equal(clip.frames[:, inside], film[:, inside])
+    other = replace(given, audio=torch.zeros_like(given.audio))
+    assert not torch.allclose(made(pipeline, other).audio, clip.audio, atol=1e-3)
+
+
+def test_a_film_as_long_as_the_longest_clip_is_dubbed_without_its_voice(pipeline, material):
+    film, audio, mouth = material
+    short = replace(pipeline.config, max_seconds=18 / 16)
+    assert dub_in_voice(short, film, audio, mouth).lead == 0
+    longer = replace(pipeline.config, max_seconds=26 / 16)
+    assert dub_in_voice(longer, film, audio, mouth).lead == 8
+
+
+@pytest.mark.parametrize("own_voice", [False, True])
+def test_a_film_in_chunks_is_the_whole_film(pipeline, material, own_voice):
+    film, audio, mouth = material
     given = dub(film, mouth)
+    if own_voice:
+        given = dub_in_voice(pipeline.config, film, audio, mouth)
     latents = sample(pipeline, PROMPT, FRAMES, FAST, given=given)
     whole = made(pipeline, given)
     parts = decode_stream(pipeline, latents, FRAMES, given=given, chunk=1)

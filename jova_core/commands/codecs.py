@@ -3,6 +3,7 @@
 import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import Any
 
 from ..errors import JoVAError
 from ..files import check_target, existing_file
@@ -57,6 +58,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     words = "threads that draw batches meanwhile; for a GPU, as many as there are cores (default 0)"
     parser.add_argument("--ahead", type=int, default=0, help=words)
+    parser.add_argument("--no-compile", action="store_true", help="run without torch.compile")
     add_threads(parser)
     parser.add_argument("--seed", type=int, default=0)
 
@@ -80,14 +82,13 @@ def run(options: Namespace) -> None:
             latent_noise=options.latent_noise,
             flicker_weight=options.flicker_weight,
             critic=options.people,
-            **{name: getattr(options, name) for name in ("seed", "resume", "device", "ahead")},
+            **_common(options),
         )
         result(str(options.out))
         return
     parts = [part_path(options.out, kind) for kind in ("video", "audio")]
     note("Training the video codec.")
-    common = {name: getattr(options, name) for name in ("seed", "resume", "device", "ahead")}
-    common["form"] = form
+    common = {**_common(options), "form": form}
     train_video_codec(
         data, parts[0], minutes=options.video_minutes, init_from=first_video, **common
     )
@@ -102,6 +103,12 @@ def run(options: Namespace) -> None:
     )
     write_codecs(data, *parts, options.out, form=form)
     result(str(options.out))
+
+
+def _common(options: Namespace) -> dict[str, Any]:
+    """What every run of a codec or a decoder is told."""
+    named = {name: getattr(options, name) for name in ("seed", "resume", "device", "ahead")}
+    return {**named, "compiled": not options.no_compile}
 
 
 def _check(options: Namespace) -> None:

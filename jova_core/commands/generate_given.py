@@ -26,7 +26,7 @@ from ..mouth.landmarks import LipDetector
 from ..mouth.masks import latent_mask
 from ..pipeline import JoVAPipeline, clip_frames
 from ..prompt import Prompt
-from ..tasks import dub, extend, lip_sync, redo
+from ..tasks import dub, dub_in_voice, extend, lip_sync, redo
 from ..timeline import Timeline
 from ..vocabulary import describe_length, estimate_seconds
 from .console import note
@@ -49,7 +49,8 @@ class Material:
 def add_task_options(parser: ArgumentParser) -> None:
     """What is to be done with --video; with --audio beside it, lip-sync."""
     add = parser.add_argument
-    add("--dub", action="store_true", help="new voice and mouth, which say the transcript")
+    words = "new words and mouth: the transcript, in the caption's voice or else the film's own"
+    add("--dub", action="store_true", help=words)
     add("--extend", action="store_true", help="go on with the film, up to --seconds")
     words = "seconds between which the film is made anew"
     add("--redo", type=float, nargs=2, metavar=("FROM", "TO"), help=words)
@@ -79,6 +80,8 @@ def read_given(options: Namespace, pipeline: JoVAPipeline, prompt: Prompt) -> tu
         audio = _read_audio(options.audio, timeline, material)
     if task is not None:
         film = _read_video(options.video, pipeline, None if task == "extend" else frames, material)
+        if task == "dub":
+            return _dub(options, pipeline, material, film, own_voice=not prompt.audio_caption)
         return _film_task(options, pipeline, material, (task, film, audio), frames)
     video = None
     if audio is not None:
@@ -124,27 +127,59 @@ def _film_task(
     """What is given for a task on a film: task, pictures, and audio for lip-sync."""
     task, film, audio = asked
     config, line = pipeline.config, pipeline.timeline
-    spec, own = config.video, material.video
-    if (own.width, own.height, own.fps) != (spec.width, spec.height, spec.fps):
-        note(
-            f"The film has {own.width} x {own.height} px at {float(own.fps):g} fps; the clip is "
-            f"made at {spec.width} x {spec.height} px and {float(spec.fps):g} fps, the model's."
-        )
-    material.video = None
-    if task in ("lip_sync", "dub"):
+    _note_size(material, pipeline)
+    if task == "lip_sync":
         check_takes_parts(config)
-        mouth = _mouth(film, pipeline)
-        material.given = dub(film, mouth) if task == "dub" else lip_sync(film, audio, mouth)
+        material.given = lip_sync(film, audio, _mouth(film, pipeline))
         return material, len(film)
-    there = probe(options.video).audio
-    heard = _read_audio(options.video, line, material) if there is not None else None
-    material.audio = None
+    heard = _own_audio(options, line, material)
     if task == "redo":
         material.given = redo(config, film, heard, tuple(options.redo), options.redo_stream)
         return material, line.whole_frames(len(film))
     frames = frames or clip_frames(line, float(line.seconds(len(film))) + DEFAULT_SECONDS)
     material.given = extend(config, film, heard, frames)
     return material, frames
+
+
+def _dub(
+    options: Namespace,
+    pipeline: JoVAPipeline,
+    material: Material,
+    film: Tensor,
+    *,
+    own_voice: bool,
+) -> tuple[Material, int]:
+    """A film that is dubbed: in its own voice, or in the one that the audio caption names."""
+    check_takes_parts(pipeline.config)
+    _note_size(material, pipeline)
+    mouth = _mouth(film, pipeline)
+    heard = _own_audio(options, pipeline.timeline, material) if own_voice else None
+    if heard is None:
+        material.given = dub(film, mouth)
+    else:
+        material.given = dub_in_voice(pipeline.config, film, heard, mouth)
+    if material.given.lead:
+        note("The voice is the film's own; an audio caption would name another.")
+    return material, len(film)
+
+
+def _own_audio(options: Namespace, line: Timeline, material: Material) -> Tensor | None:
+    """The film's own audio at the model's rate, if it has any."""
+    there = probe(options.video).audio
+    heard = _read_audio(options.video, line, material) if there is not None else None
+    material.audio = None
+    return heard
+
+
+def _note_size(material: Material, pipeline: JoVAPipeline) -> None:
+    """Say at which size and rate the clip of a film is made, where those are not the film's."""
+    spec, own = pipeline.config.video, material.video
+    if (own.width, own.height, own.fps) != (spec.width, spec.height, spec.fps):
+        note(
+            f"The film has {own.width} x {own.height} px at {float(own.fps):g} fps; the clip is "
+            f"made at {spec.width} x {spec.height} px and {float(spec.fps):g} fps, the model's."
+        )
+    material.video = None
 
 
 def _mouth(film: Tensor, pipeline: JoVAPipeline) -> Tensor:

@@ -16,14 +16,14 @@ from ...jova_core.given import Given, check_takes_parts
 from ...jova_core.latents import AVLatents
 from ...jova_core.media import fit_image, resample
 from ...jova_core.mouth.masks import by_latent
-from ...jova_core.tasks import dub, extend, redo
+from ...jova_core.tasks import dub, dub_in_voice, extend, redo
 from ...jova_core.timeline import Timeline
 from .codecs import check_codec, encode_audio
 from .latent import both_streams, frame_step, frames_at
-from .masks import noise_masks, with_streams
+from .masks import GIVEN, noise_masks, with_streams
 from .media import bytes_of, waveform_of
 from .model import model_config
-from .streams import check_streams, read_streams
+from .streams import check_streams, nested, read_streams
 
 # The film and the audio that a task was given, in the LATENT, for JoVA Decode to put back what is
 # kept of them: a `Given` at the model's size and rates.
@@ -32,8 +32,8 @@ FILM = "jova_film"
 TOOLTIP = (
     "Choose what is given: nothing, audio or video. audio needs the inputs audio and audio_vae; "
     "video needs film and video_vae. lip-sync: the film's mouth follows the audio; dub: it says "
-    "the prompt's transcript in a new voice; extend: the film goes on; redo: a stretch of it is "
-    "made anew."
+    "the prompt's transcript, in a new voice or in that of its own audio, if that is connected; "
+    "extend: the film goes on; redo: a stretch of it is made anew."
 )
 
 
@@ -122,8 +122,27 @@ def _dub(config: JoVAConfig, latent: dict[str, Any], inputs: _Inputs) -> Task:
     check_takes_parts(config)
     frames = _fitted_film(config, latent, film, inputs)
     mouth = _mouth_cells(config, latent, mask, len(film), inputs)
-    made = _with_film(latent, inputs.video_vae, dub(frames, mouth))
-    return Task(latent=made, shown="The mouth and the voice of the film are made anew.")
+    wave = _own_rate(config, inputs)
+    if wave is None:
+        made = _with_film(latent, inputs.video_vae, dub(frames, mouth))
+        return Task(latent=made, shown="The mouth and the voice of the film are made anew.")
+    given = dub_in_voice(config, frames, wave, mouth)
+    made = _with_film_and_audio(config, _longer(config, latent, given.lead), inputs, given)
+    heard = given.lead / float(Timeline.of(config).fps)
+    shown = f"The mouth and the words are made anew, in the voice of the first {heard:.2f} s."
+    return Task(latent=made, shown=shown)
+
+
+def _longer(config: JoVAConfig, latent: dict[str, Any], lead: int) -> dict[str, Any]:
+    """An empty LATENT of the same size with `lead` frames more, for what the model sees first."""
+    video, audio = both_streams(latent)
+    frames, line = _frames(config, latent) + lead, Timeline.of(config)
+    streams = AVLatents(
+        video=video.new_zeros(*video.shape[:2], line.video_latents(frames), *video.shape[3:]),
+        audio=audio.new_zeros(*audio.shape[:2], line.audio_latents(frames)),
+    )
+    kept = {name: value for name, value in latent.items() if name not in ("noise_mask", GIVEN)}
+    return {**kept, "samples": nested(streams)}
 
 
 def _extend(config: JoVAConfig, latent: dict[str, Any], inputs: _Inputs) -> Task:
@@ -287,12 +306,20 @@ def _with_film(latent: dict[str, Any], vae: Any, given: Given) -> dict[str, Any]
     return with_streams(latent, video, audio, masks) | {FILM: given}
 
 
+def _heard(config: JoVAConfig, audio: dict[str, Any], given: Given) -> dict[str, Any]:
+    """The film's AUDIO, or the part of it that a lead has."""
+    if not given.lead:
+        return audio
+    samples = round(given.lead * audio["sample_rate"] / Timeline.of(config).fps)
+    return {**audio, "waveform": audio["waveform"][..., :samples]}
+
+
 def _with_film_and_audio(
     config: JoVAConfig, latent: dict[str, Any], inputs: _Inputs, given: Given
 ) -> dict[str, Any]:
     """The same with the film's audio, where that is connected."""
     if given.audio is not None:
-        latent = give_audio(config, latent, inputs.audio_vae, inputs.audio)
+        latent = give_audio(config, latent, inputs.audio_vae, _heard(config, inputs.audio, given))
         video, audio = both_streams(latent)
         masks = noise_masks(latent)
         masks.audio[:] = given.made_audio.to(masks.audio)

@@ -38,6 +38,9 @@ def decode(
     timeline = Timeline.of(config)
     frames = check_streams(config, streams)
     check_finite(streams)
+    given = latent.get(FILM)
+    if given is not None and timeline.frames(len(given.made_video)) != frames:
+        given = None  # another clip has taken the place of the task's
     images = audio = None
     if streams.video is not None and video_vae is not None:
         check_codec(config, video_vae, "video")
@@ -49,29 +52,27 @@ def decode(
         samples = round(timeline.seconds(frames) * rate)
         # A codec whose latents are no whole number of samples may round the last one away.
         wave = pad(wave[..., :samples], (0, max(0, samples - wave.shape[2])))
-        audio = to_audio(_kept_audio(config, latent.get(FILM), wave.clamp(-1, 1), rate), rate)
-    if images is not None:
-        images = _kept_pictures(config, latent.get(FILM), images)
+        audio = to_audio(_kept_audio(config, given, wave.clamp(-1, 1), rate), rate)
+    if images is not None and given is not None:
+        images = _kept_pictures(config, given, images)
     return images, audio, float(timeline.fps)
 
 
-def _kept_pictures(config: JoVAConfig, given: Given | None, images: Tensor) -> Tensor:
-    """IMAGE `[B·F, H, W, 3]` with what JoVA Task keeps of a film put back in each clip."""
-    if given is None:
-        return images
-    clip = Timeline.of(config).frames(len(given.made_video))
-    if len(images) % clip or images.shape[1:3] != given.video.shape[1:3]:
-        return images  # another clip has taken the place of the task's
-    chunks = (bytes_of(images[at : at + clip]) for at in range(0, len(images), clip))
-    mixed = [next(over_film(config, given, [chunk])) for chunk in chunks]
-    return to_image(torch.cat(mixed))
+def _kept_pictures(config: JoVAConfig, given: Given, images: Tensor) -> Tensor:
+    """IMAGE `[B·F, H, W, 3]` with what JoVA Task keeps of a film put back, without its lead."""
+    clips = images.split(Timeline.of(config).frames(len(given.made_video)))
+    if images.shape[1:3] == given.video.shape[1:3]:
+        clips = [to_image(next(over_film(config, given, [bytes_of(clip)]))) for clip in clips]
+    return torch.cat([clip[given.lead :] for clip in clips])
 
 
 def _kept_audio(config: JoVAConfig, given: Given | None, wave: Tensor, rate: int) -> Tensor:
-    """Waves `[B, C, N]` with what JoVA Task keeps of given audio put back."""
-    if given is None or given.audio is None or rate != config.audio.sample_rate:
+    """Waves `[B, C, N]` with what JoVA Task keeps of given audio put back, without its lead."""
+    if given is None:
         return wave
-    return torch.stack([torch.stack([over_audio(config, given, c) for c in clip]) for clip in wave])
+    if given.audio is not None and rate == config.audio.sample_rate:
+        wave = torch.stack([torch.stack([over_audio(config, given, c) for c in w]) for w in wave])
+    return wave[..., round(given.lead * rate / Timeline.of(config).fps) :]
 
 
 def sample_media(name: str) -> tuple[Tensor, Tensor, dict[str, Any], float]:

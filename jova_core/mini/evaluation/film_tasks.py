@@ -26,7 +26,7 @@ from ..data.people_clips import FPS
 from ..data.people_source import PeopleSource
 from .evaluate import Clip, copied, mean
 from .identity import portrait_error
-from .listening import SAMPLE_RATE, heard_words
+from .listening import AUDIBLE, SAMPLE_RATE, heard_words, speaker
 from .people import MakeFn, Truth
 from .tasks import CLOSED
 from .words import words_right
@@ -58,7 +58,8 @@ class FilmTasks:
         """Means over `cases`, NaN where nothing could be measured.
 
         voice_*: lips to the given true voice, against the true lips. lip_sync_*: to another clip's
-        voice. dub_words: of another clip's transcript. *_outside: largest difference (of 255) to
+        voice. dub_words: of another clip's transcript; dub_speaker: product of the voice with the
+        film's. *_outside: largest difference (of 255) to
         the film outside the mouth's area. *_border: gradient along the area's soft border over that
         of the film in the same place, where it is worst. join_*: the step where a film goes on,
         over those around it. portrait_*: a clip that begins with a true first frame; how far its
@@ -111,10 +112,11 @@ class FilmTasks:
         }
 
     def dub(self, case: Truth, other: Truth, seed: int) -> dict[str, float]:
-        """The film of one clip says the words of another."""
+        """The film of one clip says the words of another, in its own voice."""
         film = case.clip
-        prompt = replace(film.prompt, transcript=other.clip.prompt.transcript)
-        given = tasks.dub(film.frames, film.mouth)
+        words = {"audio_caption": "", "transcript": other.clip.prompt.transcript}
+        prompt = replace(film.prompt, **words)
+        given = tasks.dub_in_voice(self.config, film.frames, film.audio, film.mouth)
         made = self.make(prompt, len(film.frames), seed, given)
         heard = speech_envelope(made.audio, SAMPLE_RATE, FPS, len(film.frames))
         lips = self.detector.detect(made.frames)
@@ -122,6 +124,7 @@ class FilmTasks:
             "dub_words": words_right([other.words], [heard_words(made.audio.numpy())]),
             "dub_words_truth": words_right([other.words], [heard_words(other.clip.audio.numpy())]),
             "dub_sync": zero_lag_correlation(lips.opening, heard),
+            "dub_speaker": _alike(made.audio, film.audio),
             **_kept("dub", film.frames, made, film.mouth),
         }
 
@@ -152,6 +155,15 @@ class FilmTasks:
             "join_video": _step(moves, kept - 1),
             "join_audio": _step(_flux(made.audio), moment),
         }
+
+
+def _alike(wave: Tensor, other: Tensor) -> float:
+    """Product of two speakers; NaN where one of the waves is all but silent."""
+    waves = [w.numpy() for w in (wave, other)]
+    if min(float(np.sqrt(np.mean(np.square(w)))) for w in waves) < AUDIBLE:
+        return math.nan
+    one, two = map(speaker, waves)
+    return float(one @ two)
 
 
 def _fits(other: Truth, case: Truth) -> bool:

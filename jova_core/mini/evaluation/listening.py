@@ -17,6 +17,8 @@ from ...errors import JoVAError
 from .words import edit_distance
 
 SAMPLE_RATE = 16000
+# Root mean square of a wave below which nobody speaks.
+AUDIBLE = 1e-3
 # Whisper needs silence around a short phrase, in seconds; it writes digits where words are said.
 _AROUND = 0.4
 _DIGITS = dict(enumerate(("zero", "one", "two", "three", "four", "five", "six", "seven")))

@@ -26,6 +26,7 @@ from ..data.people_source import PeopleSource
 from .attributes import LookClassifier
 from .evaluate import Clip, PlainClip, background_flicker, copied, mean
 from .listening import (
+    AUDIBLE,
     SAMPLE_RATE,
     heard_phonemes,
     heard_words,
@@ -91,7 +92,7 @@ def truths(source: PeopleSource, config: JoVAConfig, limit: int) -> list[Truth]:
 def judge(clip: Clip, detector: LipDetector, looks: LookClassifier, *, cell: int = 8) -> Judged:
     """All judges on one clip; `cell` is the side (px) of a codec's patch."""
     wave = clip.audio.numpy()
-    loud = float(np.sqrt(np.mean(np.square(wave)))) > 1e-3
+    loud = float(np.sqrt(np.mean(np.square(wave)))) > AUDIBLE
     return Judged(
         words=heard_words(wave) if loud else [],
         phonemes=heard_phonemes(wave) if loud else [],

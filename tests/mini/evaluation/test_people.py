@@ -136,10 +136,12 @@ class Lips:
 
 def test_a_film_that_stays_as_it_is_has_nothing_changed_outside(monkeypatch):
     """What is made: the given film with other pixels in the mouth's area only."""
-    monkeypatch.setattr("jova_core.mini.evaluation.film_tasks.heard_words", lambda _: ["my", "cat"])
+    judged = "jova_core.mini.evaluation.film_tasks"
+    monkeypatch.setattr(f"{judged}.heard_words", lambda _: ["my", "cat"])
+    monkeypatch.setattr(f"{judged}.speaker", lambda _: np.array([0.6, 0.8]))
 
     def make(prompt, frames, seed, given):
-        made = given.video.clone()
+        made = given.video[given.lead :].clone()
         made[:, 32:48, 24:40] += 1
         return SimpleNamespace(frames=made, audio=torch.randn(640 * frames))
 
@@ -154,6 +156,7 @@ def test_a_film_that_stays_as_it_is_has_nothing_changed_outside(monkeypatch):
     row = tasks.dub(truth("hello there"), truth("my cat", 1), 0)
     row |= tasks.lip_sync(truth("hello there"), truth("my cat", 1), 0)
     assert row["dub_words"] == 1
+    assert row["dub_speaker"] == pytest.approx(1)
     assert row["dub_outside"] == row["lip_sync_outside"] == 0
     assert row["lip_sync_border"] == pytest.approx(1, abs=0.1)
 
