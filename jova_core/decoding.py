@@ -88,14 +88,14 @@ def _put_back(
     if given is not None and given.audio is not None and given.made_audio is not None:
         audio = over_audio(pipeline.config, given, audio)
     lead = _lead(given)
-    return without_first(chunks, lead), audio[pipeline.timeline.audio_samples(lead) :]
+    return _without_first(chunks, lead), audio[pipeline.timeline.audio_samples(lead) :]
 
 
 def _lead(given: Given | None) -> int:
     return 0 if given is None else given.lead
 
 
-def without_first(chunks: Iterable[Tensor], count: int) -> Iterator[Tensor]:
+def _without_first(chunks: Iterable[Tensor], count: int) -> Iterator[Tensor]:
     """Chunks of frames in turn without the first `count` frames."""
     for chunk in chunks:
         if count < len(chunk):

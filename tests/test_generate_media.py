@@ -1,6 +1,7 @@
 """`jova generate` with files of people's: checked before the work, kept as they are."""
 
 import math
+from argparse import Namespace
 from fractions import Fraction
 
 import numpy as np
@@ -10,13 +11,16 @@ import torch
 from PIL import Image
 
 from jova_core.__main__ import main
+from jova_core.commands.generate_given import Material, _own_voice
 from jova_core.decoding import decode_stream
 from jova_core.latents import AVLatents
 from jova_core.media import probe, read_video, write_clip
 from jova_core.mini import load_pipeline
 from jova_core.mini.samples import load_sample
 from jova_core.pipeline import SampleSettings, clip_frames, sample
+from jova_core.presets import PRESETS
 from jova_core.prompt import Prompt
+from jova_core.timeline import Timeline
 
 FAST = ["--steps", "1", "--scale", "1"]
 
@@ -140,6 +144,21 @@ def test_a_film_goes_on_and_its_beginning_stays(tmp_path, capsys):
     assert abs(found.video.seconds - found.audio.seconds) < 0.1
     kept, given = frames_of(out, 13), frames_of(film, 13)
     assert (kept - given).abs().mean() < 2
+
+
+def test_a_silent_film_has_no_voice_of_its_own_and_its_dub_is_not_silent(tmp_path):
+    line = Timeline.of(PRESETS["mini"])
+    films = {
+        "talking": talking(tmp_path / "talking.mp4"),
+        "silent": video(tmp_path / "silent.mp4", 16, audio=torch.zeros(16_000)),
+        "mute": video(tmp_path / "mute.mp4", 16),
+    }
+    for name, path in films.items():
+        material = Material()
+        heard = _own_voice(Namespace(video=path), line, material)
+        assert (heard is not None) == (name == "talking")
+        assert not material.silent  # which would take the words away
+        assert material.audio is None
 
 
 def test_a_film_of_another_size_is_said_to_change(tmp_path, capsys):

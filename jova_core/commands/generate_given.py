@@ -153,7 +153,7 @@ def _dub(
     check_takes_parts(pipeline.config)
     _note_size(material, pipeline)
     mouth = _mouth(film, pipeline)
-    heard = _own_audio(options, pipeline.timeline, material) if own_voice else None
+    heard = _own_voice(options, pipeline.timeline, material) if own_voice else None
     if heard is None:
         material.given = dub(film, mouth)
     else:
@@ -161,6 +161,16 @@ def _dub(
     if material.given.lead:
         note("The voice is the film's own; an audio caption would name another.")
     return material, len(film)
+
+
+def _own_voice(options: Namespace, line: Timeline, material: Material) -> Tensor | None:
+    """The film's audio at the model's rate, if anything is heard in it."""
+    if probe(options.video).audio is None:
+        return None
+    heard = _load_audio(options.video, line, material)
+    material.audio = None
+    fault = audio_fault(heard)
+    return None if fault is not None and not fault.heard else heard
 
 
 def _own_audio(options: Namespace, line: Timeline, material: Material) -> Tensor | None:
@@ -196,14 +206,19 @@ def _mouth(film: Tensor, pipeline: JoVAPipeline) -> Tensor:
     return latent_mask(track.boxes, track.found, height=height, width=width, **sizes)
 
 
-def _read_audio(path: Path, timeline: Timeline, material: Material) -> Tensor:
-    """Mono audio at the model's rate; notes what is wrong with it."""
+def _load_audio(path: Path, timeline: Timeline, material: Material) -> Tensor:
+    """Mono audio at the model's rate; notes what was done to read it."""
     loaded = load_audio(path)
     check_channels(len(loaded.samples))
     material.audio = (loaded.samples, loaded.sample_rate)
     for remark in loaded.notes:
         note(f"The given audio: {remark}.")
-    audio = resample(loaded.mono, loaded.sample_rate, timeline.sample_rate)
+    return resample(loaded.mono, loaded.sample_rate, timeline.sample_rate)
+
+
+def _read_audio(path: Path, timeline: Timeline, material: Material) -> Tensor:
+    """Mono audio at the model's rate; notes what is wrong with it."""
+    audio = _load_audio(path, timeline, material)
     fault = audio_fault(audio)
     if fault is not None:
         material.silent = not fault.heard

@@ -123,10 +123,10 @@ def _dub(config: JoVAConfig, latent: dict[str, Any], inputs: _Inputs) -> Task:
     frames = _fitted_film(config, latent, film, inputs)
     mouth = _mouth_cells(config, latent, mask, len(film), inputs)
     wave = _own_rate(config, inputs)
-    if wave is None:
-        made = _with_film(latent, inputs.video_vae, dub(frames, mouth))
+    given = dub(frames, mouth) if wave is None else dub_in_voice(config, frames, wave, mouth)
+    if not given.lead:
+        made = _with_film(latent, inputs.video_vae, given)
         return Task(latent=made, shown="The mouth and the voice of the film are made anew.")
-    given = dub_in_voice(config, frames, wave, mouth)
     made = _with_film_and_audio(config, _longer(config, latent, given.lead), inputs, given)
     heard = given.lead / float(Timeline.of(config).fps)
     shown = f"The mouth and the words are made anew, in the voice of the first {heard:.2f} s."

@@ -138,6 +138,14 @@ class Server:
         error = self.messages(entry)["execution_error"]
         return error["exception_type"].rsplit(".", 1)[-1], error["exception_message"].strip()
 
+    def refuses(self, prompt, sentence):
+        """Assert that a prompt fails with one sentence of ours, in which a pattern is found."""
+        kind, told = self.fail(prompt)
+        assert kind == "JoVAError", told
+        assert re.search(sentence, told), told
+        assert "\n" not in told
+        assert told.endswith(".")
+
     @staticmethod
     def messages(entry):
         """What a run reported, by kind of message."""

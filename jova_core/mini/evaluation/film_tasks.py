@@ -26,7 +26,7 @@ from ..data.people_clips import FPS
 from ..data.people_source import PeopleSource
 from .evaluate import Clip, copied, mean
 from .identity import portrait_error
-from .listening import AUDIBLE, SAMPLE_RATE, heard_words, speaker
+from .listening import SAMPLE_RATE, heard_words, is_audible, speaker
 from .people import MakeFn, Truth
 from .tasks import CLOSED
 from .words import words_right
@@ -160,7 +160,7 @@ class FilmTasks:
 def _alike(wave: Tensor, other: Tensor) -> float:
     """Product of two speakers; NaN where one of the waves is all but silent."""
     waves = [w.numpy() for w in (wave, other)]
-    if min(float(np.sqrt(np.mean(np.square(w)))) for w in waves) < AUDIBLE:
+    if not all(map(is_audible, waves)):
         return math.nan
     one, two = map(speaker, waves)
     return float(one @ two)

@@ -18,7 +18,7 @@ from .words import edit_distance
 
 SAMPLE_RATE = 16000
 # Root mean square of a wave below which nobody speaks.
-AUDIBLE = 1e-3
+_AUDIBLE = 1e-3
 # Whisper needs silence around a short phrase, in seconds; it writes digits where words are said.
 _AROUND = 0.4
 _DIGITS = dict(enumerate(("zero", "one", "two", "three", "four", "five", "six", "seven")))
@@ -80,6 +80,11 @@ def missing_judges() -> dict[str, tuple[str, ...]]:
         for kind, names in _PACKAGES.items()
     }
     return {kind: names for kind, names in missing.items() if names}
+
+
+def is_audible(wave: np.ndarray) -> bool:
+    """Whether anybody may speak in a wave."""
+    return float(np.sqrt(np.mean(np.square(wave)))) > _AUDIBLE
 
 
 def heard_words(wave: np.ndarray) -> list[str]:

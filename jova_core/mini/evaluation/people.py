@@ -26,10 +26,10 @@ from ..data.people_source import PeopleSource
 from .attributes import LookClassifier
 from .evaluate import Clip, PlainClip, background_flicker, copied, mean
 from .listening import (
-    AUDIBLE,
     SAMPLE_RATE,
     heard_phonemes,
     heard_words,
+    is_audible,
     naturalness,
     phoneme_errors,
     plain_words,
@@ -92,7 +92,7 @@ def truths(source: PeopleSource, config: JoVAConfig, limit: int) -> list[Truth]:
 def judge(clip: Clip, detector: LipDetector, looks: LookClassifier, *, cell: int = 8) -> Judged:
     """All judges on one clip; `cell` is the side (px) of a codec's patch."""
     wave = clip.audio.numpy()
-    loud = float(np.sqrt(np.mean(np.square(wave)))) > AUDIBLE
+    loud = is_audible(wave)
     return Judged(
         words=heard_words(wave) if loud else [],
         phonemes=heard_phonemes(wave) if loud else [],
@@ -205,10 +205,9 @@ def _attributes(cases: Sequence[Truth], judged: Sequence[Judged]) -> dict[str, f
     """Shares of attributes that are right: of each, and of all together."""
     right: dict[str, list[float]] = {}
     for case, seen in zip(cases, judged, strict=True):
-        wrong = wrong_looks(case, seen)
         for name, value in wanted_looks(case.clip.prompt.video_caption).items():
             if value is not None:
-                right.setdefault(name, []).append(float(name not in wrong))
+                right.setdefault(name, []).append(float(seen.looks[name] == value))
     every = [value for values in right.values() for value in values]
     return {"attributes": mean(every)} | {f"attribute_{n}": mean(v) for n, v in right.items()}
 
