@@ -1,8 +1,11 @@
-"""A critic for the vocoder: small networks that tell made spectra from real ones.
+"""A critic for the vocoder: small networks that tell made spectra and waves from real ones.
 
-The multi-resolution discriminator of UnivNet (arXiv 2106.07889) and Vocos, on complex spectra, with
-least-squares losses and feature matching as HiFi-GAN has them; the sizes are ours.
+The multi-resolution discriminator of UnivNet (arXiv 2106.07889) and Vocos, on complex spectra, and
+HiFi-GAN's multi-period discriminator (arXiv 2010.05646), with the latter's least-squares losses and
+feature matching; the sizes are ours.
 """
+
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +15,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from .mel import spectrum
 
 RESOLUTIONS = ((256, 64), (512, 128), (1024, 256))
+PERIODS = (2, 3, 5, 7, 11)
 WIDTH = 16
 # Magnitudes to this power: soft parts are heard too.
 COMPRESSION = 0.3
@@ -46,12 +50,37 @@ class SpectrumCritic(nn.Module):
         return [*features, self.last(x)]
 
 
+class PeriodCritic(nn.Module):
+    """Judges a wave folded into columns of every so many samples: pitch, and what buzzes."""
+
+    def __init__(self, period: int) -> None:
+        super().__init__()
+        self.period = period
+        widths = [1, WIDTH, 2 * WIDTH, 4 * WIDTH, 4 * WIDTH]
+        self.layers = nn.ModuleList(
+            weight_norm(nn.Conv2d(into, out, (5, 1), (3, 1), (2, 0)))
+            for into, out in pairwise(widths)
+        )
+        self.last = weight_norm(nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0)))
+
+    def forward(self, wave: Tensor) -> list[Tensor]:
+        """Features of each layer for `[B, N]`, the verdict `[B, 1, M, period]` last."""
+        padded = F.pad(wave, (0, -wave.shape[1] % self.period))
+        x = padded.unflatten(1, (-1, self.period))[:, None]
+        features = []
+        for layer in self.layers:
+            x = F.leaky_relu(layer(x), 0.1)
+            features.append(x)
+        return [*features, self.last(x)]
+
+
 class Critic:
-    """The discriminators of all window sizes and their optimiser."""
+    """The discriminators of all window sizes and periods, and their optimiser."""
 
     def __init__(self, seed: int, learning_rate: float = 3e-4) -> None:
         torch.manual_seed(seed)
-        self.parts = nn.ModuleList(SpectrumCritic(*sizes) for sizes in RESOLUTIONS)
+        spectra = [SpectrumCritic(*sizes) for sizes in RESOLUTIONS]
+        self.parts = nn.ModuleList([*spectra, *map(PeriodCritic, PERIODS)])
         self.optimizer = torch.optim.AdamW(
             self.parts.parameters(), lr=learning_rate, betas=(0.8, 0.99)
         )
