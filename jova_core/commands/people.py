@@ -5,11 +5,14 @@ from argparse import ArgumentParser, Namespace
 from functools import partial
 from pathlib import Path
 
+from ..codecs import TextEncoder
 from ..config import JoVAConfig
 from ..errors import JoVAError
 from ..mini.codecs.checkpoint import load_codecs
 from ..mini.data.people_clips import Casting
 from ..mini.data.people_source import PeopleSource
+from ..training.distributed import Distributed
+from ..training.settings import TrainSettings
 from ..training.stream import ClipStream, StreamRules
 
 PRESET = "mini2"  # whose rates and size clips of people have
@@ -53,12 +56,29 @@ def add_stream_options(parser: ArgumentParser) -> None:
     add("--stream-most", type=int, default=defaults.most, help=words)
 
 
-def open_stream(options: Namespace, config: JoVAConfig, codecs: Path, seed: int) -> ClipStream:
+def open_stream(
+    options: Namespace,
+    config: JoVAConfig,
+    codecs: Path,
+    settings: TrainSettings,
+    encoders: tuple[TextEncoder, ...],
+) -> ClipStream:
     """The stream that the options describe. JoVAError: several processes, wrong numbers."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise JoVAError("--stream feeds one process; train in one, or encode the data first.")
-    source = PeopleSource.of_spoken(options.data, Casting(seed=seed, cast=options.cast))
+    casting = Casting(seed=settings.seed, cast=options.cast)
     rules = StreamRules(
-        workers=options.stream_workers, least=options.stream_least, most=options.stream_most
+        workers=options.stream_workers,
+        least=options.stream_least,
+        most=options.stream_most,
+        mirrored=True,  # no caption says left or right
     )
-    return ClipStream(source, config, partial(load_codecs, codecs), rules)
+    return ClipStream(
+        PeopleSource.of_spoken(options.data, casting),
+        config,
+        partial(load_codecs, codecs),
+        settings,
+        encoders,
+        rules=rules,
+        device=Distributed.join().device,
+    )

@@ -50,6 +50,8 @@ _OPTIONS = {
     "audio_weight": "weight of the audio loss",
     "audio_alone": "share of audio-only steps, which train the voice four times as fast",
     "stills": "share of steps on single pictures, which train looks seven times as fast",
+    "alone_times": "samples of a step of one stream, as a multiple of --batch",
+    "alone_shift": "shift of the timesteps in such steps; 0 is that of --shift",
     "places": "share of the places of clips' pictures in a step, those of the mouth always",
     "phonemes_only": "share of spoken words encoded by their phonemes alone",
     "drop_words": "share of the samples with given audio that get no transcript",
@@ -151,7 +153,7 @@ def run(options: Namespace) -> None:
         config = fresh_config(options.preset or "mini", options.codecs)
     vocabulary = vocabulary or _vocabulary_of(config)
     encoders = (MiniTextEncoder.of(config, vocabulary),)
-    with _data(options, config, settings) as data:
+    with _data(options, config, settings, encoders) as data:
         checkpoint = train(
             data,
             options.out,
@@ -175,14 +177,17 @@ def _vocabulary_of(config: JoVAConfig) -> Vocabulary:
 
 
 def _data(
-    options: Namespace, config: JoVAConfig, settings: TrainSettings
+    options: Namespace,
+    config: JoVAConfig,
+    settings: TrainSettings,
+    encoders: tuple[TextEncoder, ...],
 ) -> AbstractContextManager[Path | LatentSet]:
     """The folder to train on, or the stream in its place."""
     if options.stream is None:
         return nullcontext(options.data)
     if options.codecs is None:
         raise JoVAError("--stream encodes clips while training; give the --codecs to do it with.")
-    return open_stream(options, config, options.codecs, settings.seed)
+    return open_stream(options, config, options.codecs, settings, encoders)
 
 
 def _clock(options: Namespace) -> Clock:

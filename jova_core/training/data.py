@@ -8,7 +8,6 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -16,21 +15,14 @@ from torch import Tensor
 from ..codecs import TextEncoder
 from ..config import JoVAConfig
 from ..errors import JoVAError
-from ..flow.path import interpolate, velocity_target
-from ..latents import AVLatents, Conditioning, normalise
-from ..prompt import Prompt
-from ..timeline import Timeline
-from .places import Places, cells_of, choose_places
+from ..latents import AVLatents, normalise
+from .batch import Batch, Kind, Take, assemble, make_takes, of_kind
+from .places import cells_of, choose_places
 from .sample import Draw, draw, draw_noise, stream_seed
-from .settings import Tasks, TrainSettings
+from .settings import TrainSettings
 from .shards import Encoded, TrainingClip
-from .tasks import given_masks
 
-# What a batch trains: films with sound, voices without pictures, or single pictures without sound.
-Kind = Literal["clips", "voices", "pictures"]
 CPU = torch.device("cpu")
-# Lengths of text in steps of one stream: few, as each is compiled of its own.
-_TEXT_STEP = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,32 +34,26 @@ class Bucket:
     audio: list[Tensor] = field(default_factory=list)  # [C_a, L]
     mouth: list[Tensor] = field(default_factory=list)  # uint8 [T, h, w]
     disguised: list[Tensor | None] = field(default_factory=list)  # [C_a, L], where there is one
+    # Made beforehand, by what they are for; an encoded data set makes them with each batch.
+    takes: list[dict[Kind, list[Take]]] = field(default_factory=list)
 
     def of(self, rows: Iterable[int]) -> "Bucket":
         """The clips in these rows."""
         numbers = [int(row) for row in rows]
         return Bucket(**{name: [kept[n] for n in numbers] for name, kept in vars(self).items()})
 
-
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """One training batch: all input of the network and the loss, in the compute dtype.
-
-    Without video in a step of audio alone, without audio in one of single pictures; the sigma of
-    that stream is then 0.
-    """
-
-    x: AVLatents
-    target: AVLatents
-    conditioning: Conditioning
-    t_video: Tensor  # 1000·σ, [B, T], 0 for given latents
-    t_audio: Tensor  # [B], or [B, tokens] where some samples have given and made audio
-    made_video: Tensor  # [B, 1, T, h, w], 1 for latents to generate, 0 for given ones
-    made_audio: Tensor  # [B, 1, L]
-    mouth: Tensor  # [B, 1, T, h, w]
-    sigma_video: Tensor  # [B], for the log
-    sigma_audio: Tensor
-    places: Places | None = None  # where a part of the pictures counts
+    def add(
+        self,
+        info: TrainingClip,
+        latents: AVLatents,
+        mouth: Tensor,
+        disguised: Tensor | None,
+        takes: dict[Kind, list[Take]],
+    ) -> None:
+        """One more clip, its latents `[C, T, h, w]` and `[C_a, L]`."""
+        row = (info, latents.video, latents.audio, mouth, disguised, takes)
+        for kept, part in zip(vars(self).values(), row, strict=True):
+            kept.append(part)
 
 
 class LatentSet:
@@ -80,6 +66,7 @@ class LatentSet:
                 "`jova data encode` again with the codecs of this checkpoint."
             )
         self.buckets: list[Bucket] = []
+        self.spoken: list[Bucket] = []  # voices without pictures
         self.config = config
         for info in encoded.clips:
             video, audio = (encoded.latents[f"{info.id}.{s}"] for s in ("video", "audio"))
@@ -89,7 +76,12 @@ class LatentSet:
         self.digest = _digest(encoded.clips, self.buckets)
 
     def add(
-        self, info: TrainingClip, raw: AVLatents, mouth: Tensor, disguised: Tensor | None = None
+        self,
+        info: TrainingClip,
+        raw: AVLatents,
+        mouth: Tensor,
+        disguised: Tensor | None = None,
+        takes: dict[Kind, list[Take]] | None = None,
     ) -> None:
         """Take one more clip, raw latents `[C, T, h, w]` and `[C_a, L]` and mask `[T, h, w]`.
 
@@ -100,13 +92,8 @@ class LatentSet:
         place = bisect_left(lengths, info.frames)
         if place == len(lengths) or lengths[place] != info.frames:
             self.buckets.insert(place, Bucket())
-        bucket = self.buckets[place]
-        bucket.clips.append(info)
-        bucket.video.append(scaled.video)
-        bucket.audio.append(scaled.audio)
-        bucket.mouth.append(mouth)
         other = None if disguised is None else self._normalised(AVLatents(audio=disguised)).audio
-        bucket.disguised.append(other)
+        self.buckets[place].add(info, scaled, mouth, other, takes or {})
 
     def _normalised(self, raw: AVLatents) -> AVLatents:
         """Raw latents of one clip, as the network sees them, in bf16."""
@@ -127,32 +114,38 @@ class LatentSet:
 
         It is put together on `device`.
         """
-        kind, clips = self._pick(first, settings, share)
-        indices = range(first, first + settings.batch)[share]
-        draws = [_of_kind(kind, draw(settings, index)) for index in indices]
-        prompts = [_prompt(clip, sample) for clip, sample in zip(clips.clips, draws, strict=True)]
-        phonemes_only = [sample.phonemes_only for sample in draws]
-        text = tuple(encoder.encode(prompts, phonemes_only=phonemes_only) for encoder in encoders)
-        clean = _clean(clips, draws).map(lambda x: x.to(device).float())
-        drawn = partial(draw_noise, settings.seed, indices, device=device)
+        kind, clips, numbers = self._pick(first, settings, share)
+        takes = self._takes(kind, clips, numbers, settings, encoders)
+        clean = _clean(clips, [take.draw for take in takes]).map(lambda x: x.to(device).float())
+        drawn = partial(draw_noise, settings.seed, numbers, device=device)
         noise = AVLatents(
             video=drawn(clean.video.shape[1:], "video"), audio=drawn(clean.audio.shape[1:], "audio")
         )
-        given = _given(self.config, draws, clips.mouth, clean.audio.shape[-1])
-        batch = _assemble(
-            self.config,
-            settings.tasks,
-            draws,
-            clean=clean,
-            noise=noise,
-            given=tuple(mask.to(device) for mask in given),
-            mouth=torch.stack(clips.mouth).to(device).float(),
-            text=tuple(features.to(device, dtype) for features in text),
-            dtype=dtype,
-        )
+        mouth = torch.stack(clips.mouth).to(device).float()
+        about = {"config": self.config, "settings": settings, "dtype": dtype}
+        batch = assemble(kind, takes, clean, noise, mouth, **about)
         if kind == "clips" and settings.places < 1:
             batch = self._on_places(batch, first, settings)
-        return _of_streams(kind, batch)
+        return batch
+
+    def _takes(
+        self,
+        kind: Kind,
+        clips: Bucket,
+        numbers: Sequence[int],
+        settings: TrainSettings,
+        encoders: tuple[TextEncoder, ...],
+    ) -> list[Take]:
+        """Those of the samples with these global numbers."""
+        return make_takes(
+            kind,
+            [of_kind(kind, draw(settings, number), settings) for number in numbers],
+            [clip.prompt for clip in clips.clips],
+            clips.mouth,
+            audio_latents=clips.audio[0].shape[-1],
+            config=self.config,
+            encoders=encoders,
+        )
 
     def _on_places(self, batch: Batch, first: int, settings: TrainSettings) -> Batch:
         """The batch with some places of its pictures, the others count nothing."""
@@ -162,8 +155,10 @@ class LatentSet:
         cells = cells_of(places, patch, tuple(batch.mouth.shape[3:]))
         return replace(batch, places=places, made_video=batch.made_video * cells)
 
-    def _pick(self, first: int, settings: TrainSettings, share: slice) -> tuple[Kind, Bucket]:
-        """The kind of a batch, and its clips.
+    def _pick(
+        self, first: int, settings: TrainSettings, share: slice
+    ) -> tuple[Kind, Bucket, list[int]]:
+        """The kind of a batch, its clips or a share of them, and the global numbers of its samples.
 
         They are of one length, chosen by the number and the training speed of such clips; a step
         of single pictures takes the first ones of clips of any length.
@@ -178,13 +173,25 @@ class LatentSet:
         chosen = int(torch.multinomial(sizes, 1, generator=generator))
         bucket = moving[chosen] if moving else self.buckets[0]
         rows = torch.randint(len(bucket.clips), (settings.batch,), generator=generator)
-        kind = float(torch.rand(1, generator=generator))
-        if kind < settings.audio_alone:
-            return "voices", _voices(bucket.of(rows[share]))
-        if kind < settings.audio_alone + settings.stills:
-            pictures = self._pictures(settings.batch, generator)
-            return "pictures", pictures.of(range(settings.batch)[share])
-        return "clips", bucket.of(rows[share])
+        luck = float(torch.rand(1, generator=generator))
+        if luck >= settings.audio_alone + settings.stills:
+            return (
+                "clips",
+                bucket.of(rows[share]),
+                list(range(first, first + settings.batch)[share]),
+            )
+        times = settings.alone_times
+        places = [times * n + k for n in range(settings.batch)[share] for k in range(times)]
+        numbers = [times * first + place for place in places]
+        count = times * settings.batch
+        if luck >= settings.audio_alone:
+            return "pictures", self._pictures(count, generator).of(places), numbers
+        if self.spoken:
+            sizes = torch.tensor([float(len(b.clips)) for b in self.spoken])
+            bucket = self.spoken[int(torch.multinomial(sizes, 1, generator=generator))]
+        if self.spoken or times > 1:
+            rows = torch.randint(len(bucket.clips), (count,), generator=generator)
+        return "voices", _voices(bucket.of(rows[places])), numbers
 
     def _pictures(self, count: int, generator: torch.Generator) -> Bucket:
         """The first pictures of `count` clips of any length; all get the shortest audio."""
@@ -194,11 +201,9 @@ class LatentSet:
             which = int(torch.searchsorted(ends, number, right=True))
             bucket = self.buckets[which]
             row = int(number - ends[which])
-            picked.clips.append(bucket.clips[row])
-            picked.video.append(bucket.video[row][:, :1])
-            picked.audio.append(self.buckets[0].audio[0])  # of no use, but of one length
-            picked.mouth.append(bucket.mouth[row][:1])
-            picked.disguised.append(None)
+            audio = self.buckets[0].audio[0]  # of no use, but of one length
+            latents = AVLatents(video=bucket.video[row][:, :1], audio=audio)
+            picked.add(bucket.clips[row], latents, bucket.mouth[row][:1], None, bucket.takes[row])
         return picked
 
 
@@ -217,102 +222,6 @@ def _voices(clips: Bucket) -> Bucket:
     return replace(clips, video=video, mouth=[mask[:, :1, :1] for mask in clips.mouth])
 
 
-def _of_kind(kind: Kind, sample: Draw) -> Draw:
-    """The draw of a sample of clips, or of one that is made: a voice alone or a single picture.
-
-    A picture is made from the words that say what is seen.
-    """
-    if kind == "clips":
-        return sample
-    made = replace(sample, task="text", image=False, disguised=False)
-    sigma = max(sample.sigma_video, sample.sigma_audio)
-    if kind == "voices":  # never given, or nothing would be learnt
-        return replace(made, sigma_audio=sigma)
-    kept = tuple(part for part in sample.keep if part == "video_caption")
-    return replace(made, sigma_video=sigma, sigma_audio=0.0, keep=kept)
-
-
-def _prompt(clip: TrainingClip, sample: Draw) -> Prompt:
-    """A clip's prompt, reduced to the parts in `sample.keep`."""
-    parts = {name: part for name, part in vars(clip.prompt).items() if name in sample.keep}
-    return Prompt(**parts)
-
-
-def _of_streams(kind: Kind, batch: Batch) -> Batch:
-    """The batch without the stream that a step of its kind leaves out of the sequence.
-
-    The text of such a step goes without its unused tokens, which would be half of the sequence.
-    """
-    if kind == "clips":
-        return batch
-    conditioning = replace(batch.conditioning, text=tuple(map(_used, batch.conditioning.text)))
-    batch = replace(batch, conditioning=conditioning)
-    if kind == "voices":
-        return replace(
-            batch,
-            x=replace(batch.x, video=None),
-            target=replace(batch.target, video=None),
-            conditioning=replace(conditioning, image=None, image_mask=None),
-            sigma_video=torch.zeros_like(batch.sigma_video),
-        )
-    return replace(batch, x=replace(batch.x, audio=None), target=replace(batch.target, audio=None))
-
-
-def _used(text: Tensor) -> Tensor:
-    """Features `[B, S, width]` up to the last token that is not 0 in every row.
-
-    Rounded up to `_TEXT_STEP`.
-    """
-    used = text.any(dim=2).any(dim=0).nonzero()
-    last = int(used[-1]) + 1 if len(used) else 1
-    return text[:, : -(-last // _TEXT_STEP) * _TEXT_STEP]
-
-
-def _assemble(
-    config: JoVAConfig,
-    tasks: Tasks,
-    draws: list[Draw],
-    *,
-    clean: AVLatents,
-    noise: AVLatents,
-    given: tuple[Tensor, Tensor],
-    mouth: Tensor,
-    text: tuple[Tensor, ...],
-    dtype: torch.dtype,
-) -> Batch:
-    given_video, given_audio = given
-    sigma_video = torch.tensor([d.sigma_video for d in draws], device=mouth.device)
-    sigma_audio = torch.tensor([d.sigma_audio for d in draws], device=mouth.device)
-    # A frame with anything to make is noisy as a whole; audio is given or made token by token.
-    per_frame = sigma_video[:, None] * (~given_video.flatten(2).all(2))
-    per_latent = sigma_audio[:, None] * ~given_audio
-    image_mask = given_video[:, None].float()
-    if config.given_pictures == "first":
-        image_mask[:, :, 1:] = 0
-        image_mask[torch.tensor([not d.image for d in draws])] = 0
-    conditioning = Conditioning(
-        text=text,
-        image=(clean.video * image_mask).to(dtype),
-        image_mask=image_mask.to(dtype),
-    )
-    sigma = AVLatents(video=per_frame[:, None, :, None, None], audio=per_latent[:, None])
-    return Batch(
-        x=AVLatents(
-            video=interpolate(clean.video, noise.video, sigma.video).to(dtype),
-            audio=interpolate(clean.audio, noise.audio, sigma.audio).to(dtype),
-        ),
-        target=clean.zip(noise, lambda c, n: velocity_target(c, n).to(dtype)),
-        conditioning=conditioning,
-        t_video=1000 * per_frame,
-        t_audio=1000 * (per_latent[:, :: config.audio_patch] if tasks.cut_audio else sigma_audio),
-        made_video=((sigma.video > 0) & ~given_video[:, None]).float(),
-        made_audio=(sigma.audio > 0).float(),
-        mouth=mouth.unsqueeze(1),
-        sigma_video=sigma_video,
-        sigma_audio=sigma_audio,
-    )
-
-
 def _clean(clips: Bucket, draws: list[Draw]) -> AVLatents:
     """The latents of a batch's clips, their audio in disguise where that is drawn and there."""
     audio = [
@@ -320,17 +229,3 @@ def _clean(clips: Bucket, draws: list[Draw]) -> AVLatents:
         for own, other, sample in zip(clips.audio, clips.disguised, draws, strict=True)
     ]
     return AVLatents(video=torch.stack(clips.video), audio=torch.stack(audio))
-
-
-def _given(
-    config: JoVAConfig, draws: list[Draw], mouths: list[Tensor], audio_latents: int
-) -> tuple[Tensor, Tensor]:
-    """Bool masks `[B, T, h, w]` and `[B, L]` of what each sample's task gives."""
-    sizes = {"audio_latents": audio_latents, "audio_patch": config.audio_patch}
-    sizes["line"] = Timeline.of(config)
-    masks = [given_masks(d.task, d.luck, m, **sizes) for d, m in zip(draws, mouths, strict=True)]
-    for sample, (video, _) in zip(draws, masks, strict=True):
-        if sample.image:
-            video[0] = True
-    video, audio = zip(*masks, strict=True)
-    return torch.stack(video), torch.stack(audio)

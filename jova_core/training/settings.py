@@ -57,8 +57,16 @@ class Tasks:
 
 # Minimum values.
 _LEAST = {
-    1: ("batch", "steps", "checkpoint_every", "log_every"),
-    0: ("warmup", "keep_every", "seed", "mouth_weight", "video_weight", "audio_weight"),
+    1: ("batch", "steps", "alone_times", "checkpoint_every", "log_every"),
+    0: (
+        "warmup",
+        "keep_every",
+        "seed",
+        "mouth_weight",
+        "video_weight",
+        "audio_weight",
+        "alone_shift",
+    ),
 }
 
 
@@ -85,6 +93,8 @@ class TrainSettings:
     audio_weight: float = 1.0
     audio_alone: float = 0.0  # of the steps: audio and text only, without pictures
     stills: float = 0.0  # of the steps: single pictures without audio, which teach looks
+    alone_times: int = 1  # samples of a step of one stream, which is cheap, over the batch
+    alone_shift: float = 0.0  # the shift in such steps: less noise hides a picture; 0: as `shift`
     places: float = 1.0  # of the pictures in steps of clips, the mouth's always; see `places`
     tasks: Tasks = Tasks()
     drop_prompt: float = 0.1  # the empty prompt, for guidance

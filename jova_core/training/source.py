@@ -21,9 +21,10 @@ class RejectedError(Exception):
 class SourceClip:
     """One clip at a config's rates and size, ready to be encoded.
 
-    frames: uint8 `[F, H, W, 3]`, F legal; audio: `[N]`, exactly as long; mouth: bool `[T, h, w]`,
-    None if it has to be found; disguised: `[N]`, the same speech in another voice and room, to be
-    given in its place; notes: remarks for the user, a sentence each.
+    frames: uint8 `[F, H, W, 3]`, F legal, or 0 for a voice alone in a stream; audio: `[N]`, exactly
+    as long; mouth: bool `[T, h, w]`, None if it has to be found; disguised: `[N]`, the same speech
+    in another voice and room, to be given in its place; notes: remarks for the user, a sentence
+    each.
     """
 
     frames: Tensor

@@ -181,7 +181,7 @@ def test_a_killed_worker_is_named_and_what_is_encoded_stays(tmp_path):
 def test_a_killed_worker_ends_a_stream_with_a_sentence():
     rules = StreamRules(workers=1, least=40, most=60)
     with (
-        ClipStream(Deadly(), CONFIG, load_tiny_codecs, rules) as stream,
+        ClipStream(Deadly(), CONFIG, load_tiny_codecs, SETTINGS, ENCODERS, rules=rules) as stream,
         pytest.raises(JoVAError, match="killed, perhaps for want of memory"),
     ):
         stream.batch(0, SETTINGS, ENCODERS, torch.float32)

@@ -7,6 +7,7 @@ import torch
 
 from jova_core.codecs import Codecs, LatentStats
 from jova_core.errors import JoVAError
+from jova_core.flow.path import shift_sigma
 from jova_core.latents import latent_shapes
 from jova_core.mini.codecs import MiniAudioCodec, MiniVideoCodec
 from jova_core.mini.data.vocabulary import published_vocabulary
@@ -195,6 +196,26 @@ def test_a_step_of_the_voice_alone_has_no_pictures_and_no_given_voice(latents, e
         for n in range(60)
     ]
     assert 15 < sum(shares) < 45
+
+
+@pytest.mark.parametrize("kind", ["stills", "audio_alone"])
+def test_steps_of_one_stream_take_more_samples_with_less_noise(latents, encoders, kind):
+    settings = TrainSettings(batch=2, alone_times=3, **{kind: 1.0})
+    whole = latents.batch(1, settings, encoders, torch.float32)
+    (stream,) = [x for x in (whole.x.video, whole.x.audio) if x is not None]
+    assert len(stream) == len(whole.conditioning.text[0]) == len(whole.mouth) == 6
+    halves = [
+        latents.batch(1, settings, encoders, torch.float32, share=slice(n, n + 1)) for n in (0, 1)
+    ]
+    parts = [x for half in halves for x in (half.x.video, half.x.audio) if x is not None]
+    assert torch.equal(stream, torch.cat(parts))
+    less = latents.batch(1, replace(settings, alone_shift=1.0), encoders, torch.float32)
+    sigma, lower = (b.sigma_audio + b.sigma_video for b in (whole, less))
+    torch.testing.assert_close(shift_sigma(lower, settings.shift), sigma)
+    assert torch.equal(
+        latents.batch(1, TrainSettings(batch=2), encoders, torch.float32).t_video,
+        latents.batch(1, TrainSettings(batch=2, alone_shift=1.0), encoders, torch.float32).t_video,
+    )
 
 
 @pytest.mark.parametrize("kind", ["stills", "audio_alone", "clips"])

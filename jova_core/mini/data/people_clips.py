@@ -20,7 +20,7 @@ from ..voices.cast import audio_caption, find_voice
 from ..voices.speech import SAMPLE_RATE, Speech
 
 Split = Literal["train", "heldout", "unseen"]
-Kind = Literal["clip", "still"]
+Kind = Literal["clip", "still", "voice"]
 
 # At 25 Hz a frame is 640 samples and a video latent of four frames exactly five audio latents of
 # 512 samples; 4n + 1 frames with an even n have 5n + 2 audio latents, an even number, of which two
@@ -36,11 +36,11 @@ LEAD_SECONDS, TAIL_SECONDS = 0.06, 0.08
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.15, 0.9
 LEVEL_SPREAD_DB = 2.0
 # Building somebody takes as long as drawing 200 frames, so a look is seen in several clips; single
-# pictures teach looks, so they change theirs more often.
-PER_LOOK: dict[Kind, int] = {"clip": 8, "still": 4}
+# pictures teach looks, so they change theirs more often. A voice alone costs next to nothing.
+PER_LOOK: dict[Kind, int] = {"clip": 8, "still": 4, "voice": 32}
 # Numbers of random streams, so that no two things of a seed share one.
 _CAST, _LOOK, _CLIP = 1, 2, 3
-_KINDS: dict[Kind, int] = {"clip": 0, "still": 1}
+_KINDS: dict[Kind, int] = {"clip": 0, "still": 1, "voice": 2}
 _SPLITS: dict[Split, int] = {"train": 0, "heldout": 1, "unseen": 2}
 
 
@@ -64,7 +64,7 @@ class Casting:
 
 @dataclass(frozen=True)
 class ClipNumber:
-    """Which clip: a film with sound, or a single picture."""
+    """Which clip: a film with sound, a single picture, or a voice without pictures."""
 
     kind: Kind
     number: int

@@ -86,7 +86,7 @@ class PeopleSource:
         return self.clips + self.stills - len(self.entries())
 
     def groups(self, first: int) -> Iterator[Sequence[ClipNumber]]:
-        """Without end: the clips of a look, then single pictures of another, from clip `first`."""
+        """Without end, from clip `first`: the clips of a look, pictures of another, voices."""
         number = first // PER_LOOK["clip"]
         while True:
             yield [
@@ -112,6 +112,8 @@ class PeopleSource:
     def read(self, entry: ClipNumber, config: JoVAConfig) -> SourceClip:
         """The clip, drawn. Raises RejectedError where a phrase is too long for every length."""
         size = _check(config)
+        if entry.kind == "voice":
+            return self._voice(entry)
         person = self._choice(entry).person
         script, performance = self._perform(entry)
         head = _head(replace(person, expression="neutral"))
@@ -144,13 +146,27 @@ class PeopleSource:
         """What is said, phone by phone ("AA1"), with times in seconds."""
         return self._perform(entry)[0].phones
 
-    def _perform(self, entry: ClipNumber) -> tuple[Script, Performance]:
-        choice = self._choice(entry)
+    def _voice(self, entry: ClipNumber) -> SourceClip:
+        """What is heard in a clip, and no frames."""
+        script = self._script(entry)
+        prompt = Prompt(
+            video_caption=self._choice(entry).person.caption,
+            audio_caption=script.audio_caption,
+            transcript=script.transcript,
+        )
+        none = torch.zeros(0, 0, 0, 3, dtype=torch.uint8)
+        return SourceClip(frames=none, audio=torch.from_numpy(script.audio), prompt=prompt)
+
+    def _script(self, entry: ClipNumber) -> Script:
         plan = phrases_of(self.voices, self.casting.split, self.keys).utterances
-        said = [(plan[key], read_speech(self.voices, key)) for key in choice.keys]
+        said = [(plan[key], read_speech(self.voices, key)) for key in self._choice(entry).keys]
         script = write_script(clip_rng(self.casting, entry, _PLACES), said)
         if script is None:
             raise RejectedError("its phrase is longer than the longest clip")
+        return script
+
+    def _perform(self, entry: ClipNumber) -> tuple[Script, Performance]:
+        choice, script = self._choice(entry), self._script(entry)
         performance = perform(
             script.phones,
             script.frames / FPS,

@@ -286,7 +286,7 @@ class FewOfEachLook(PeopleSource):
 
     def groups(self, first):
         for number in count(first):
-            yield [ClipNumber("clip", number), ClipNumber("still", number)]
+            yield [ClipNumber(kind, number) for kind in ("clip", "still", "voice")]
 
 
 def test_people_come_as_a_stream(voices, codecs):
@@ -295,15 +295,20 @@ def test_people_come_as_a_stream(voices, codecs):
     spoken = PeopleSource.of_spoken(voices, Casting(seed=3, cast=4))
     source = FewOfEachLook(voices=voices, casting=spoken.casting, keys=spoken.keys)
     encoders = (MiniTextEncoder.of(config, people_vocabulary()),)
-    rules = StreamRules(workers=1, least=2)
-    with ClipStream(source, config, partial(load_codecs, codecs), rules) as stream:
-        settings = TrainSettings(batch=2)
+    settings = TrainSettings(batch=2, alone_times=2)
+    rules = StreamRules(workers=1, least=9)
+    load = partial(load_codecs, codecs)
+    with ClipStream(source, config, load, settings, encoders, rules=rules) as stream:
         joint = stream.batch(0, settings, encoders, torch.float32)
         still = stream.batch(0, replace(settings, stills=1.0), encoders, torch.float32)
+        voice = stream.batch(0, replace(settings, audio_alone=1.0), encoders, torch.float32)
+    assert stream.spoken
+    assert voice.x.audio.shape[2] in {32, 62, 92}
+    assert voice.conditioning.text[0].shape[1] < 80 == joint.conditioning.text[0].shape[1]
     assert joint.x.video.shape[2:] in {(t, 24, 24) for t in (7, 13, 19)}
     assert joint.x.audio.shape[2] == 5 * (joint.x.video.shape[2] - 1) + 2
     assert joint.mouth.any()
-    assert still.x.video.shape == (2, 16, 1, 24, 24)
+    assert still.x.video.shape == (4, 16, 1, 24, 24)
     assert still.x.audio is None
 
 
