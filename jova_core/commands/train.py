@@ -143,7 +143,7 @@ def run(options: Namespace) -> None:
     init_from = options.init_from or (MINI if options.lora else None)
     vocabulary = None
     if init_from is not None:
-        if options.preset is not None or options.codecs is not None:
+        if options.preset is not None or (options.codecs is not None and options.stream is None):
             note("--init-from has its own config and statistics: --preset and --codecs do nothing.")
         start = load_jova(init_from)
         config = start.config
