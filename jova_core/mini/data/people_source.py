@@ -1,7 +1,7 @@
 """Clips of people as a source: drawn when they are read, so that no film lies on a disk."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -135,6 +135,17 @@ class PeopleSource:
             mouth=latent_mask(boxes, found, height=size, width=size).bool(),
             disguised=disguised,
         )
+
+    def read_fitting(
+        self, entries: Iterable[ClipNumber], config: JoVAConfig
+    ) -> Iterator[tuple[ClipNumber, SourceClip]]:
+        """The clips of entries, without those whose phrase is too long."""
+        for entry in entries:
+            try:
+                clip = self.read(entry, config)
+            except RejectedError:
+                continue
+            yield entry, clip
 
     def lip_boxes(self, entry: ClipNumber, size: int) -> np.ndarray:
         """float32 [F, 4], x0, y0, x1, y1 round the outer lips in pictures of `size` px."""

@@ -79,13 +79,14 @@ class Truth:
 
 def truths(source: PeopleSource, config: JoVAConfig, limit: int) -> list[Truth]:
     """The first `limit` clips of a source in which somebody speaks."""
+    films = [entry for entry in source.entries() if entry.kind == "clip"]
     found = []
-    for entry in source.entries():
-        if len(found) < limit and entry.kind == "clip":
-            clip = source.read(entry, config)
-            if clip.prompt.transcript:
-                phones = tuple(phone.name.rstrip("012") for phone in source.phones(entry))
-                found.append(Truth(entry=entry, clip=clip, phones=phones))
+    for entry, clip in source.read_fitting(films, config):
+        if len(found) == limit:
+            break
+        if clip.prompt.transcript:
+            phones = tuple(phone.name.rstrip("012") for phone in source.phones(entry))
+            found.append(Truth(entry=entry, clip=clip, phones=phones))
     return found
 
 

@@ -88,8 +88,10 @@ def _draw(
 def _draw_look(
     source: PeopleSource, config: JoVAConfig, entries: Sequence[ClipNumber]
 ) -> list[tuple[Tensor, str]]:
-    clips = [source.read(entry, config) for entry in entries]
-    return [(thumbnails(clip.frames), clip.prompt.video_caption) for clip in clips]
+    return [
+        (thumbnails(clip.frames), clip.prompt.video_caption)
+        for _, clip in source.read_fitting(entries, config)
+    ]
 
 
 def _load(path: Path) -> LookClassifier:

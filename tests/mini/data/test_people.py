@@ -40,6 +40,7 @@ from jova_core.mini.data.people_films import make_films
 from jova_core.mini.data.people_source import PeopleSource
 from jova_core.mini.data.people_words import people_vocabulary
 from jova_core.mini.evaluation import people_looks
+from jova_core.mini.evaluation.people import truths
 from jova_core.mini.people import held_out_looks
 from jova_core.mini.text.encoder import MiniTextEncoder
 from jova_core.mini.voices.cache import Utterance, write_plan, write_speech
@@ -51,6 +52,7 @@ from jova_core.presets import PRESETS
 from jova_core.timeline import Timeline
 from jova_core.training.settings import TrainSettings
 from jova_core.training.shards import read_encoded
+from jova_core.training.source import RejectedError
 from jova_core.training.stream import ClipStream, StreamRules
 
 CONFIG = PRESETS["mini2"]
@@ -279,6 +281,26 @@ def test_the_command_encodes_people_and_goes_on_later(voices, codecs, tmp_path, 
     told = capsys.readouterr()
     assert f"{len(clips)} clips encoded, 0 refused" in told.out
     assert "1 clips wait" in told.err
+
+
+class LongPhrases(PeopleSource):
+    """The first clip's phrase fits in no length."""
+
+    def read(self, entry, config):
+        if entry.number == 0:
+            raise RejectedError("its phrase is longer than the longest clip")
+        return super().read(entry, config)
+
+
+def test_a_phrase_that_fits_in_no_clip_is_left_out_of_an_evaluation(voices):
+    pytest.importorskip("numba")
+    spoken = PeopleSource.of_spoken(voices, Casting(seed=3, cast=4))
+    source = LongPhrases(voices=voices, casting=spoken.casting, keys=spoken.keys, clips=3)
+    entries = [ClipNumber("still", number) for number in range(2)]
+    ((entry, clip),) = source.read_fitting(entries, CONFIG)
+    assert (entry, len(clip.frames)) == (entries[1], 1)
+    assert all(truth.entry.number > 0 for truth in truths(source, CONFIG, 1))
+    assert len(people_looks._draw_look(source, CONFIG, entries)) == 1
 
 
 class FewOfEachLook(PeopleSource):
