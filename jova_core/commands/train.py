@@ -46,6 +46,7 @@ _OPTIONS = {
     "shift": "shift of the timesteps towards noise",
     "mouth_weight": "λ of the mouth-area loss",
     "mouth_form": "weighted or area",
+    "pictures_area": "where λ falls in steps of single pictures: mouth or face",
     "video_weight": "weight of the video loss",
     "audio_weight": "weight of the audio loss",
     "audio_alone": "share of audio-only steps, which train the voice four times as fast",

@@ -16,6 +16,7 @@ from ..codecs import TextEncoder
 from ..config import JoVAConfig
 from ..errors import JoVAError
 from ..latents import AVLatents, normalise
+from ..mouth.area import face_area
 from .batch import Batch, Kind, Take, assemble, make_takes, of_kind
 from .places import cells_of, choose_places
 from .sample import Draw, draw, draw_noise, stream_seed
@@ -33,6 +34,7 @@ class Bucket:
     video: list[Tensor] = field(default_factory=list)  # [C, T, h, w]
     audio: list[Tensor] = field(default_factory=list)  # [C_a, L]
     mouth: list[Tensor] = field(default_factory=list)  # uint8 [T, h, w]
+    face: list[Tensor] = field(default_factory=list)  # uint8 [1, h, w], in the first picture
     disguised: list[Tensor | None] = field(default_factory=list)  # [C_a, L], where there is one
     # Made beforehand, by what they are for; an encoded data set makes them with each batch.
     takes: list[dict[Kind, list[Take]]] = field(default_factory=list)
@@ -51,7 +53,7 @@ class Bucket:
         takes: dict[Kind, list[Take]],
     ) -> None:
         """One more clip, its latents `[C, T, h, w]` and `[C_a, L]`."""
-        row = (info, latents.video, latents.audio, mouth, disguised, takes)
+        row = (info, latents.video, latents.audio, mouth, face_area(mouth[:1]), disguised, takes)
         for kept, part in zip(vars(self).values(), row, strict=True):
             kept.append(part)
 
@@ -185,7 +187,7 @@ class LatentSet:
         numbers = [times * first + place for place in places]
         count = times * settings.batch
         if luck >= settings.audio_alone:
-            return "pictures", self._pictures(count, generator).of(places), numbers
+            return "pictures", self._pictures(count, settings, generator).of(places), numbers
         if self.spoken:
             sizes = torch.tensor([float(len(b.clips)) for b in self.spoken])
             bucket = self.spoken[int(torch.multinomial(sizes, 1, generator=generator))]
@@ -193,7 +195,7 @@ class LatentSet:
             rows = torch.randint(len(bucket.clips), (count,), generator=generator)
         return "voices", _voices(bucket.of(rows[places])), numbers
 
-    def _pictures(self, count: int, generator: torch.Generator) -> Bucket:
+    def _pictures(self, count: int, settings: TrainSettings, generator: torch.Generator) -> Bucket:
         """The first pictures of `count` clips of any length; all get the shortest audio."""
         ends = torch.tensor([len(bucket.clips) for bucket in self.buckets]).cumsum(0)
         picked = Bucket()
@@ -203,7 +205,9 @@ class LatentSet:
             row = int(number - ends[which])
             audio = self.buckets[0].audio[0]  # of no use, but of one length
             latents = AVLatents(video=bucket.video[row][:, :1], audio=audio)
-            picked.add(bucket.clips[row], latents, bucket.mouth[row][:1], None, bucket.takes[row])
+            face = settings.pictures_area == "face"
+            area = bucket.face[row] if face else bucket.mouth[row][:1]
+            picked.add(bucket.clips[row], latents, area, None, bucket.takes[row])
         return picked
 
 

@@ -89,6 +89,8 @@ class TrainSettings:
     shift: float = 3.0  # towards noise, which decides words and colours
     mouth_weight: float = 5.0  # λ of the mouth-area loss
     mouth_form: Literal["weighted", "area"] = "weighted"
+    # What λ falls on in steps of single pictures: the mouth, or the face round and above it.
+    pictures_area: Literal["mouth", "face"] = "mouth"
     video_weight: float = 1.0
     audio_weight: float = 1.0
     audio_alone: float = 0.0  # of the steps: audio and text only, without pictures

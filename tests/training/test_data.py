@@ -8,7 +8,7 @@ import torch
 from jova_core.codecs import Codecs, LatentStats
 from jova_core.errors import JoVAError
 from jova_core.flow.path import shift_sigma
-from jova_core.latents import latent_shapes
+from jova_core.latents import AVLatents, latent_shapes
 from jova_core.mini.codecs import MiniAudioCodec, MiniVideoCodec
 from jova_core.mini.data.vocabulary import published_vocabulary
 from jova_core.mini.text.encoder import MiniTextEncoder
@@ -196,6 +196,23 @@ def test_a_step_of_the_voice_alone_has_no_pictures_and_no_given_voice(latents, e
         for n in range(60)
     ]
     assert 15 < sum(shares) < 45
+
+
+def test_the_weight_falls_on_the_face_of_single_pictures_only(root, encoders):
+    latents = LatentSet(read_encoded(root), CONFIG)
+    (info, *_), raw = latents.buckets[0].clips, AVLatents(video=torch.randn(16, 2, 3, 3))
+    latents.buckets.clear()
+    mouth = torch.zeros(2, 3, 3, dtype=torch.uint8)
+    mouth[0, 2, 1] = 1
+    latents.add(info, replace(raw, audio=torch.randn(20, 10)), mouth)
+    settings = TrainSettings(batch=2, pictures_area="face")
+    (joint, still, narrow) = (
+        latents.batch(0, chosen, encoders, torch.float32).mouth[0, 0]
+        for chosen in (settings, replace(settings, stills=1.0), TrainSettings(batch=2, stills=1.0))
+    )
+    assert torch.equal(joint, mouth.float())
+    assert still[0].nonzero().tolist() == [[1, 1], [2, 1]]
+    assert torch.equal(narrow, mouth[:1].float())
 
 
 @pytest.mark.parametrize("kind", ["stills", "audio_alone"])

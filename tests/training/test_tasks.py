@@ -9,7 +9,7 @@ from jova_core.codecs import LatentStats
 from jova_core.errors import JoVAError
 from jova_core.mini.data.people_words import people_vocabulary
 from jova_core.mini.text.encoder import MiniTextEncoder
-from jova_core.mouth.area import mouth_area
+from jova_core.mouth.area import face_area, mouth_area
 from jova_core.presets import PRESETS
 from jova_core.tasks import audio_stretch
 from jova_core.timeline import Timeline
@@ -51,6 +51,16 @@ def test_the_area_ends_with_the_picture_and_is_all_of_it_without_a_mouth():
     edge[0, 5, 0] = 1
     assert mouth_area(edge).nonzero().tolist() == [[4, 0], [4, 1], [5, 0], [5, 1]]
     assert mouth_area(torch.zeros(2, 3, 3)).all()
+
+
+def test_the_face_reaches_from_the_brows_to_the_mouth():
+    mouth = torch.zeros(1, 24, 24, dtype=torch.uint8)
+    mouth[:, 15:18, 9:16] = 1
+    rows, columns = face_area(mouth)[0].nonzero().unbind(1)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (7, 17, 7, 17)
+    assert not face_area(torch.zeros(1, 24, 24)).any()
+    mouth[:, 0:3, :] = 1  # cut by the picture's border
+    assert face_area(mouth)[0, :18].all()
 
 
 @pytest.mark.parametrize(
