@@ -3,6 +3,7 @@
 A state file is local to one run (safetensors + JSON, fp32); to share, use a checkpoint.
 """
 
+import ast
 import json
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from ..config import TextEncoderSpec
 from ..errors import JoVAError
 from ..files import read_tensors, write_tensors
 
@@ -53,7 +55,7 @@ def load_state(path: Path, identity: Identity) -> TrainState:
         return TrainState(step=int(about["step"]), identity={}, tensors=tensors)
     if about.get("format") != FORMAT:
         raise JoVAError(f"{path} is not a training state; give the one beside the run's log.")
-    before = json.loads(about["identity"])
+    before = _by_fields(json.loads(about["identity"]))
     changes = [
         _change(name, before, identity)
         for name in sorted(before.keys() | identity.keys())
@@ -85,9 +87,23 @@ def identity_of(**parts: Any) -> Identity:
         if is_dataclass(value):
             changed = {f.name: getattr(value, f.name) for f in fields(value) if _differs(f, value)}
             identity |= identity_of(**{f"{name}.{k}": v for k, v in changed.items()})
+        elif value and isinstance(value, tuple) and all(map(is_dataclass, value)):
+            identity |= identity_of(**{f"{name}.{i}": part for i, part in enumerate(value)})
         else:
             identity[name] = str(value)
     return identity
+
+
+def _by_fields(identity: Identity) -> Identity:
+    """An identity whose text encoders are by their fields; before, they were one value's `repr`."""
+    whole = identity.pop("config.text", None)
+    if whole is None:
+        return identity
+    specs = tuple(
+        TextEncoderSpec(**{key.arg: ast.literal_eval(key.value) for key in call.keywords})
+        for call in ast.parse(whole, mode="eval").body.elts
+    )
+    return identity | identity_of(**{"config.text": specs})
 
 
 def _differs(field: Any, owner: Any) -> bool:

@@ -27,6 +27,7 @@ from jova_core.training.lock import locked
 from jova_core.training.loop import losses, train
 from jova_core.training.settings import TrainSettings
 from jova_core.training.shards import Outcome, TrainingClip, write_shard
+from jova_core.training.state import identity_of, load_state
 from jova_core.vocabulary import Vocabulary
 
 _SMALL = PRESETS["mini_ablation"]
@@ -175,6 +176,30 @@ def test_a_state_of_an_earlier_version_goes_on(data, tmp_path):
     run(data, parts, resume=True)
     one, two = (load_file(f / "jova.safetensors") for f in (whole, parts))
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.parametrize(
+    ("encoders", "fits"),
+    [
+        ("(TextEncoderSpec(name='jova-mini-sounds', width=320, max_tokens=40),)", True),
+        (f"({CONFIG.text[0]!r},)", True),
+        ("(TextEncoderSpec(name='jova-mini-sounds', width=320, max_tokens=80),)", False),
+    ],
+)
+def test_a_state_from_before_encoders_had_more_fields_goes_on(tmp_path, encoders, fits):
+    """They stood there as one value's `repr`, which changes with every field."""
+    now = identity_of(config=CONFIG, settings=SETTINGS)
+    assert now["config.text.0.max_tokens"] == "40"
+    before = {name: value for name, value in now.items() if not name.startswith("config.text.")}
+    about = {"format": "jova-train-state-2", "step": "3"}
+    about["identity"] = json.dumps(before | {"config.text": encoders})
+    path = tmp_path / "state.safetensors"
+    save_file({"master.x": torch.zeros(1)}, path, metadata=about)
+    if fits:
+        assert load_state(path, now).step == 3
+    else:
+        with pytest.raises(JoVAError, match=r"text\.0\.max_tokens was 80, now 40"):
+            load_state(path, now)
 
 
 def test_a_moved_start_goes_on_and_another_start_is_refused(data, tmp_path):
