@@ -188,7 +188,7 @@ class ClipStream(LatentSet):
             encoded, _ = encode_clip(clip, self.config, self.codecs, None, MouthRules())
             raw = AVLatents(video=encoded["video"], audio=encoded["audio"])
             if mirrored:
-                takes = {kind: [_mirrored(take) for take in made] for kind, made in takes.items()}
+                takes = {kind: list(map(_mirrored, same)) for kind, same in takes.items()}
             self.add(made.info, raw, encoded["mouth"], encoded.get("disguised"), takes)
 
     def _received(self, sent: "_Sent") -> list[Take]:
