@@ -49,11 +49,13 @@ class Bucket:
         info: TrainingClip,
         latents: AVLatents,
         mouth: Tensor,
+        face: Tensor,
         disguised: Tensor | None,
+        *,
         takes: dict[Kind, list[Take]],
     ) -> None:
         """One more clip, its latents `[C, T, h, w]` and `[C_a, L]`."""
-        row = (info, latents.video, latents.audio, mouth, face_area(mouth[:1]), disguised, takes)
+        row = (info, latents.video, latents.audio, mouth, face, disguised, takes)
         for kept, part in zip(vars(self).values(), row, strict=True):
             kept.append(part)
 
@@ -95,7 +97,8 @@ class LatentSet:
         if place == len(lengths) or lengths[place] != info.frames:
             self.buckets.insert(place, Bucket())
         other = None if disguised is None else self._normalised(AVLatents(audio=disguised)).audio
-        self.buckets[place].add(info, scaled, mouth, other, takes or {})
+        face = face_area(mouth[:1])
+        self.buckets[place].add(info, scaled, mouth, face, other, takes=takes or {})
 
     def _normalised(self, raw: AVLatents) -> AVLatents:
         """Raw latents of one clip, as the network sees them, in bf16."""
@@ -205,9 +208,9 @@ class LatentSet:
             row = int(number - ends[which])
             audio = self.buckets[0].audio[0]  # of no use, but of one length
             latents = AVLatents(video=bucket.video[row][:, :1], audio=audio)
-            face = settings.pictures_area == "face"
-            area = bucket.face[row] if face else bucket.mouth[row][:1]
-            picked.add(bucket.clips[row], latents, area, None, bucket.takes[row])
+            face = bucket.face[row]
+            area = face if settings.pictures_area == "face" else bucket.mouth[row][:1]
+            picked.add(bucket.clips[row], latents, area, face, None, takes=bucket.takes[row])
         return picked
 
 

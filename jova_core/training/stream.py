@@ -212,7 +212,8 @@ class ClipStream(LatentSet):
             self.spoken += same
         nothing = torch.zeros(1, 1, 1, device=self.device)
         video = nothing.bfloat16().expand(self.config.video.channels, 1, 1, 1)
-        same[0].add(info, AVLatents(video=video, audio=scaled), nothing.byte(), None, takes)
+        latents, none = AVLatents(video=video, audio=scaled), nothing.byte()
+        same[0].add(info, latents, none, none, None, takes=takes)
 
 
 def _drop_oldest(buckets: list[Bucket]) -> None:
