@@ -21,7 +21,7 @@ from .console import Bar, result
 
 ROWS = (
     *("words", "words_shuffled", "phoneme_errors", "naturalness", "speaker", "speaker_shuffled"),
-    *("sync", "sync_shuffled", "sync_shuffled_p95", "sync_width", "offset_frames", "faces_share"),
+    *("sync", "sync_shuffled", "sync_shuffled_p95", "offset_frames", "faces_share"),
     *("attributes", *(f"attribute_{name}" for name in CLASSES)),
     *("flicker", "seams"),
 )

@@ -188,7 +188,6 @@ def summarise(
         "sync": mean([r.opening for r in reports]),
         "sync_shuffled": controls.mean,
         "sync_shuffled_p95": controls.p95,
-        "sync_width": mean([r.width for r in reports]),
         "offset_frames": median(offsets) if offsets else None,
         "faces_share": mean([r.face_share for r in reports]),
         "flicker": mean([j.flicker for j in judged]),
