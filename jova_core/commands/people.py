@@ -25,6 +25,7 @@ def add_people_options(parser: ArgumentParser) -> None:
     add("--people", action="store_true", help="draw people who say what the folder holds")
     add("--clips", type=int, default=4000, help="films with sound (default 4000)")
     add("--stills", type=int, default=2000, help="single pictures (default 2000)")
+    add("--voices-alone", type=int, default=0, help="voices without pictures (default 0)")
     add("--cast", type=int, default=100, help="how many people are seen (default 100)")
     add("--seed", type=int, default=0)
     words = "draw from what has been spoken so far, instead of waiting for the rest of the plan"
@@ -34,7 +35,7 @@ def add_people_options(parser: ArgumentParser) -> None:
 def people_source(options: Namespace) -> PeopleSource:
     """The source of `jova data encode --people`."""
     casting = Casting(seed=options.seed, cast=options.cast)
-    count = {"clips": options.clips, "stills": options.stills}
+    count = {"clips": options.clips, "stills": options.stills, "alone": options.voices_alone}
     if options.spoken:
         return PeopleSource.of_spoken(options.folder, casting, **count)
     return PeopleSource(voices=options.folder, casting=casting, **count)

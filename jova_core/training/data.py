@@ -73,8 +73,11 @@ class LatentSet:
         self.spoken: list[Bucket] = []  # voices without pictures
         self.config = config
         for info in encoded.clips:
-            video, audio = (encoded.latents[f"{info.id}.{s}"] for s in ("video", "audio"))
-            raw = AVLatents(video=video, audio=audio)
+            audio = encoded.latents[f"{info.id}.audio"]
+            if not info.frames:
+                self.add_voice(info, audio)
+                continue
+            raw = AVLatents(video=encoded.latents[f"{info.id}.video"], audio=audio)
             disguised = encoded.latents.get(f"{info.id}.disguised")
             self.add(info, raw, encoded.masks[info.id], disguised)
         self.digest = _digest(encoded.clips, self.buckets)
@@ -99,6 +102,20 @@ class LatentSet:
         other = None if disguised is None else self._normalised(AVLatents(audio=disguised)).audio
         face = face_area(mouth[:1])
         self.buckets[place].add(info, scaled, mouth, face, other, takes=takes or {})
+
+    def add_voice(
+        self, info: TrainingClip, audio: Tensor, takes: dict[Kind, list[Take]] | None = None
+    ) -> None:
+        """Take one more voice without pictures, raw latents `[C_a, L]`."""
+        scaled = self._normalised(AVLatents(audio=audio)).audio
+        same = [b for b in self.spoken if b.audio[0].shape == scaled.shape]
+        if not same:
+            same = [Bucket()]
+            self.spoken += same
+        nothing = torch.zeros(1, 1, 1, device=audio.device)
+        video = nothing.bfloat16().expand(self.config.video.channels, 1, 1, 1)
+        latents, none = AVLatents(video=video, audio=scaled), nothing.byte()
+        same[0].add(info, latents, none, none, None, takes=takes or {})
 
     def _normalised(self, raw: AVLatents) -> AVLatents:
         """Raw latents of one clip, as the network sees them, in bf16."""
@@ -170,13 +187,14 @@ class LatentSet:
         """
         generator = torch.Generator("cpu").manual_seed(stream_seed(settings.seed, first, "order"))
         moving = [bucket for bucket in self.buckets if bucket.video[0].shape[1] > 1]
-        if not moving and settings.stills < 1:
+        if not moving and not self._alone(settings):
             raise JoVAError(
-                "The data are single pictures only; encode clips too, or train with --stills 1."
+                "The data hold no clips with pictures and sound; encode some, or train with "
+                "--stills 1 on single pictures or --audio-alone 1 on voices."
             )
         sizes = torch.tensor([len(b.clips) / b.video[0].shape[1] for b in moving] or [1.0])
         chosen = int(torch.multinomial(sizes, 1, generator=generator))
-        bucket = moving[chosen] if moving else self.buckets[0]
+        bucket = moving[chosen] if moving else (self.buckets or self.spoken)[0]
         rows = torch.randint(len(bucket.clips), (settings.batch,), generator=generator)
         luck = float(torch.rand(1, generator=generator))
         if luck >= settings.audio_alone + settings.stills:
@@ -197,6 +215,11 @@ class LatentSet:
         if self.spoken or times > 1:
             rows = torch.randint(len(bucket.clips), (count,), generator=generator)
         return "voices", _voices(bucket.of(rows[places])), numbers
+
+    def _alone(self, settings: TrainSettings) -> bool:
+        """Whether every step is of single pictures or of voices, and there are such."""
+        pictures = settings.stills if self.buckets else 0.0
+        return pictures + (settings.audio_alone if self.spoken else 0.0) >= 1
 
     def _pictures(self, count: int, settings: TrainSettings, generator: torch.Generator) -> Bucket:
         """The first pictures of `count` clips of any length; all get the shortest audio."""

@@ -150,11 +150,13 @@ def encode_clip(
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """Raw latents `video` and `audio` in bf16 and the `mouth` mask, uint8 `[T, h, w]`; and notes.
 
-    `disguised` too, where the clip has it.
+    `disguised` too, where the clip has it; `audio` alone of a clip without frames.
 
     Raises RejectedError for a clip without mouths.
     """
     mouth, notes = clip.mouth, clip.notes
+    if not len(clip.frames):
+        return {"audio": codecs.audio.encode(clip.audio[None])[0].bfloat16()}, notes
     if mouth is None:
         mouth, more = _find_mouth(clip.frames, config, detector, mouths)
         notes += more

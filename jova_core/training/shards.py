@@ -58,7 +58,8 @@ class Outcome:
 class Encoded:
     """The data of a `LatentSet`: raw latents `<id>.video` and `<id>.audio`, mouth masks.
 
-    Some clips have `<id>.disguised` too: their speech in another voice and room.
+    Some clips have `<id>.disguised` too: their speech in another voice and room. A clip of 0 frames
+    is a voice alone, without video and mask.
     """
 
     clips: tuple[TrainingClip, ...]
@@ -71,7 +72,7 @@ def write_shard(
     folder: Path, tensors: dict[str, Tensor], outcomes: Sequence[Outcome], stats: LatentStats
 ) -> Path:
     """Write the next shard: `<id>.video`, `<id>.audio`, `<id>.mouth` of every encoded clip, and
-    `<id>.disguised` of those that have it."""
+    `<id>.disguised` of those that have it; of a voice alone `<id>.audio`."""
     numbers = [int(path.stem.split("-")[1]) for path in folder.glob(PATTERN)]
     path = folder / f"shard-{max(numbers, default=-1) + 1:05d}.safetensors"
     about = {
@@ -111,14 +112,15 @@ def read_encoded(folder: Path) -> Encoded:
             clip = outcome.clip
             if clip is None or (only is not None and clip.id not in only):
                 continue
-            parts = {part: f"{clip.id}.{part}" for part in ("video", "audio", "mouth")}
-            if not tensors.keys() >= set(parts.values()):
+            needed = ("video", "audio", "mouth") if clip.frames else ("audio",)
+            if not tensors.keys() >= {f"{clip.id}.{part}" for part in needed}:
                 raise _damaged(path, KeyError(clip.id))
             clips.append(clip)
-            latents |= {parts[part]: tensors[parts[part]] for part in ("video", "audio")}
-            if (other := f"{clip.id}.disguised") in tensors:
-                latents[other] = tensors[other]
-            masks[clip.id] = tensors[parts["mouth"]]
+            for part in ("video", "audio", "disguised"):
+                if (name := f"{clip.id}.{part}") in tensors:
+                    latents[name] = tensors[name]
+            if clip.frames:
+                masks[clip.id] = tensors[f"{clip.id}.mouth"]
     if stats is None or not clips:
         raise JoVAError(f"{folder} contains no encoded clips; encode some with `jova data encode`.")
     return Encoded(clips=tuple(clips), latents=latents, masks=masks, stats=stats)

@@ -175,7 +175,7 @@ class ClipStream(LatentSet):
         if not len(parts["frames"]):
             with torch.inference_mode():
                 audio = self.codecs.audio.encode(parts["audio"][None])[0].bfloat16()
-            self._add_voice(made.info, audio, takes)
+            self.add_voice(made.info, audio, takes)
             return
         for mirrored in (False, True)[: 1 + self.rules.mirrored]:
             clip = SourceClip(
@@ -202,18 +202,6 @@ class ClipStream(LatentSet):
             )
             for k, about in enumerate(sent.draws)
         ]
-
-    def _add_voice(self, info: TrainingClip, audio: Tensor, takes: dict[Kind, list[Take]]) -> None:
-        """A voice without pictures, `[C_a, L]`, raw."""
-        scaled = self._normalised(AVLatents(audio=audio)).audio
-        same = [b for b in self.spoken if b.audio[0].shape == scaled.shape]
-        if not same:
-            same = [Bucket()]
-            self.spoken += same
-        nothing = torch.zeros(1, 1, 1, device=self.device)
-        video = nothing.bfloat16().expand(self.config.video.channels, 1, 1, 1)
-        latents, none = AVLatents(video=video, audio=scaled), nothing.byte()
-        same[0].add(info, latents, none, none, None, takes=takes)
 
 
 def _drop_oldest(buckets: list[Bucket]) -> None:

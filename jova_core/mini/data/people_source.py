@@ -50,40 +50,44 @@ _PLACES, _MOVES, _MOMENT, _DISGUISE = 1, 2, 3, 4
 class PeopleSource:
     """`clips` films and `stills` single pictures of people who say what the folder `voices` holds.
 
-    The same numbers give the same clip for any number of workers. `keys` are the utterances to
-    draw from, by default all of the plan; then clips whose phrase is not spoken yet are left out.
+    And `alone` of the voices without pictures. The same numbers give the same clip for any number
+    of workers. `keys` are the utterances to draw from, by default all of the plan; then clips whose
+    phrase is not spoken yet are left out.
     """
 
     voices: Path
     clips: int = 0
     stills: int = 0
+    alone: int = 0
     casting: Casting = field(default_factory=Casting)
     keys: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if min(self.clips, self.stills) < 0:
+        if min(self.clips, self.stills, self.alone) < 0:
             raise JoVAError(
-                f"Got {self.clips} clips and {self.stills} single pictures; give 0 or more of each."
+                f"Got {self.clips} clips, {self.stills} single pictures and {self.alone} voices "
+                "alone; give 0 or more of each."
             )
 
     @staticmethod
     def of_spoken(
-        voices: Path, casting: Casting, *, clips: int = 0, stills: int = 0
+        voices: Path, casting: Casting, *, clips: int = 0, stills: int = 0, alone: int = 0
     ) -> "PeopleSource":
         """A source that draws from what has been spoken so far; as a stream it has no end."""
         plan = read_plan(voices)
         keys = tuple(k for k in plan if speech_path(voices, k).exists())
         if not keys:
             raise JoVAError(f"Nothing is spoken in {voices} yet; run `jova data make-voices`.")
-        return PeopleSource(voices=voices, clips=clips, stills=stills, casting=casting, keys=keys)
+        count = {"clips": clips, "stills": stills, "alone": alone}
+        return PeopleSource(voices=voices, casting=casting, keys=keys, **count)
 
     def entries(self) -> Sequence[ClipNumber]:
-        """Clips, then single pictures, without those whose phrases are not spoken yet."""
+        """Clips, single pictures, voices alone, without those whose phrases are not spoken yet."""
         return [entry for entry in self._all() if self._spoken(self._choice(entry))]
 
     def waiting(self) -> int:
         """How many clips wait for their phrases to be spoken."""
-        return self.clips + self.stills - len(self.entries())
+        return self.clips + self.stills + self.alone - len(self.entries())
 
     def groups(self, first: int) -> Iterator[Sequence[ClipNumber]]:
         """Without end, from clip `first`: the clips of a look, pictures of another, voices."""
@@ -196,6 +200,7 @@ class PeopleSource:
     def _all(self) -> Iterator[ClipNumber]:
         yield from (ClipNumber("clip", number) for number in range(self.clips))
         yield from (ClipNumber("still", number) for number in range(self.stills))
+        yield from (ClipNumber("voice", number) for number in range(self.alone))
 
     def _spoken(self, choice: Choice) -> bool:
         return all(speech_path(self.voices, key).exists() for key in choice.keys)

@@ -50,6 +50,7 @@ from jova_core.mouth.landmarks import LipDetector
 from jova_core.mouth.masks import latent_mask
 from jova_core.presets import PRESETS
 from jova_core.timeline import Timeline
+from jova_core.training.data import LatentSet
 from jova_core.training.settings import TrainSettings
 from jova_core.training.shards import read_encoded
 from jova_core.training.source import RejectedError
@@ -263,6 +264,27 @@ def codecs(tmp_path_factory):
     path = tmp_path_factory.mktemp("codecs") / "codecs.safetensors"
     save_codecs(path, MiniVideoCodec(video), MiniAudioCodec(audio), stats)
     return path
+
+
+def test_voices_without_pictures_are_encoded_and_trained_on(voices, codecs, tmp_path):
+    out = tmp_path / "out"
+    command = ["data", "encode", str(voices), "--people", "--out", str(out), "--codecs"]
+    command += [str(codecs), "--workers", "1", "--cast", "4", "--stills", "0", "--spoken"]
+    assert main([*command, "--clips", "0", "--voices-alone", "12"]) == 0
+    encoded = read_encoded(out)
+    assert len(encoded.clips) == 12
+    assert not encoded.masks
+    config = fresh_config("mini2", codecs)
+    voices_alone = LatentSet(encoded, config)
+    assert not voices_alone.buckets
+    lengths = [bucket.audio[0].shape[-1] for bucket in voices_alone.spoken]
+    assert set(lengths) <= {Timeline.of(CONFIG).audio_latents(frames) for frames in FRAME_COUNTS}
+    encoders = (MiniTextEncoder.of(config, people_vocabulary()),)
+    settings = TrainSettings(batch=4, audio_alone=1.0)
+    batch = voices_alone.batch(0, settings, encoders, torch.float32)
+    assert batch.x.audio.shape[0] == 4
+    with pytest.raises(JoVAError, match="no clips with pictures and sound"):
+        voices_alone.batch(0, TrainSettings(batch=4), encoders, torch.float32)
 
 
 def test_the_command_encodes_people_and_goes_on_later(voices, codecs, tmp_path, capsys):
