@@ -80,7 +80,7 @@ class LatentSet:
             raw = AVLatents(video=encoded.latents[f"{info.id}.video"], audio=audio)
             disguised = encoded.latents.get(f"{info.id}.disguised")
             self.add(info, raw, encoded.masks[info.id], disguised)
-        self.digest = _digest(encoded.clips, self.buckets)
+        self.digest = _digest(encoded.clips, [*self.buckets, *self.spoken])
 
     def add(
         self,

@@ -156,18 +156,24 @@ def encode_clip(
     """
     mouth, notes = clip.mouth, clip.notes
     if not len(clip.frames):
-        return {"audio": codecs.audio.encode(clip.audio[None])[0].bfloat16()}, notes
+        return {"audio": encode_audio(clip.audio, codecs)}, notes
     if mouth is None:
         mouth, more = _find_mouth(clip.frames, config, detector, mouths)
         notes += more
     encoded = {
         "video": codecs.video.encode(to_video(clip.frames))[0].bfloat16(),
-        "audio": codecs.audio.encode(clip.audio[None])[0].bfloat16(),
+        "audio": encode_audio(clip.audio, codecs),
         "mouth": mouth.byte(),
     }
     if clip.disguised is not None:
-        encoded["disguised"] = codecs.audio.encode(clip.disguised[None])[0].bfloat16()
+        encoded["disguised"] = encode_audio(clip.disguised, codecs)
     return encoded, notes
+
+
+@torch.inference_mode()
+def encode_audio(wave: Tensor, codecs: Codecs) -> Tensor:
+    """Raw latents `[C_a, L]` in bf16 of a mono wave `[N]`."""
+    return codecs.audio.encode(wave[None])[0].bfloat16()
 
 
 def _find_mouth(

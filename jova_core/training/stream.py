@@ -25,7 +25,7 @@ from ..processes import killed_workers_named, start_pool
 from ..timeline import Timeline
 from .batch import Batch, Kind, Take, make_takes, of_kind
 from .data import CPU, Bucket, LatentSet
-from .encode import MouthRules, encode_clip
+from .encode import MouthRules, encode_audio, encode_clip
 from .sample import Draw, draw, stream_seed
 from .settings import TrainSettings
 from .shards import TrainingClip
@@ -173,9 +173,7 @@ class ClipStream(LatentSet):
         parts = {name: torch.from_numpy(part).to(self.device) for name, part in made.parts.items()}
         takes = {kind: self._received(sent) for kind, sent in made.takes.items()}
         if not len(parts["frames"]):
-            with torch.inference_mode():
-                audio = self.codecs.audio.encode(parts["audio"][None])[0].bfloat16()
-            self.add_voice(made.info, audio, takes)
+            self.add_voice(made.info, encode_audio(parts["audio"], self.codecs), takes)
             return
         for mirrored in (False, True)[: 1 + self.rules.mirrored]:
             clip = SourceClip(
