@@ -8,6 +8,20 @@ from ._comfy import latent as adapter
 from ._comfy import tasks
 
 
+def _film_fps() -> Any:
+    """The frame rate of a film, as two nodes take it."""
+    return io.Float.Input(
+        "film_fps",
+        default=0.0,
+        min=0.0,
+        max=240.0,
+        step=0.01,
+        optional=True,
+        advanced=True,
+        tooltip="Frame rate of the film input; 0: the model's frame rate.",
+    )
+
+
 class JoVALength(io.ComfyNode):
     """Seconds → a frame count that the model supports."""
 
@@ -37,16 +51,7 @@ class JoVALength(io.ComfyNode):
                 io.Image.Input(
                     "film", optional=True, tooltip="Match the clip's length to this video."
                 ),
-                io.Float.Input(
-                    "film_fps",
-                    default=0.0,
-                    min=0.0,
-                    max=240.0,
-                    step=0.01,
-                    optional=True,
-                    advanced=True,
-                    tooltip="Frame rate of the film input; 0: the model's frame rate.",
-                ),
+                _film_fps(),
             ],
             outputs=[
                 io.Int.Output(display_name="frames", tooltip="Frame count; for Empty JoVA Latent."),
@@ -158,16 +163,7 @@ class JoVATask(io.ComfyNode):
                 io.Vae.Input("audio_vae", optional=True, tooltip="From Load JoVA Codecs."),
                 io.Image.Input("film", optional=True, tooltip="The silent video to voice."),
                 io.Vae.Input("video_vae", optional=True, tooltip="From Load JoVA Codecs."),
-                io.Float.Input(
-                    "film_fps",
-                    default=0.0,
-                    min=0.0,
-                    max=240.0,
-                    step=0.01,
-                    optional=True,
-                    advanced=True,
-                    tooltip="Frame rate of the film input; 0: the model's frame rate.",
-                ),
+                _film_fps(),
                 io.Mask.Input(
                     "mouth_mask",
                     optional=True,

@@ -9,6 +9,18 @@ from ._comfy import video as adapter
 from ._comfy.ui import ReportUI, SavedClipUI
 
 
+def _fps() -> Any:
+    """The frame rate of given frames, as two nodes take it."""
+    return io.Float.Input(
+        "fps",
+        default=16.0,
+        min=1.0,
+        max=240.0,
+        step=0.01,
+        tooltip="Frame rate; from JoVA Decode.",
+    )
+
+
 class JoVADecode(io.ComfyNode):
     """Latents → frames and audio of exactly the same length."""
 
@@ -59,14 +71,7 @@ class JoVASaveVideo(io.ComfyNode):
             search_aliases=["jova", "video combine", "mux", "mp4", "prores", "gif"],
             inputs=[
                 io.Image.Input("images", tooltip="Frames of the video."),
-                io.Float.Input(
-                    "fps",
-                    default=16.0,
-                    min=1.0,
-                    max=240.0,
-                    step=0.01,
-                    tooltip="Frame rate; from JoVA Decode.",
-                ),
+                _fps(),
                 io.String.Input(
                     "filename_prefix",
                     default="video/JoVA",
@@ -163,14 +168,7 @@ class JoVASyncReport(io.ComfyNode):
             inputs=[
                 io.Image.Input("images", tooltip="Frames that show a face."),
                 io.Audio.Input("audio", tooltip="The voice."),
-                io.Float.Input(
-                    "fps",
-                    default=16.0,
-                    min=1.0,
-                    max=240.0,
-                    step=0.01,
-                    tooltip="Frame rate; from JoVA Decode.",
-                ),
+                _fps(),
                 io.Custom("FACE_LANDMARKS").Input(
                     "face_landmarks",
                     optional=True,
