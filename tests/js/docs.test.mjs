@@ -4,18 +4,15 @@ import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
 const PAGES = new URL("../../js/docs/", import.meta.url);
-const NODES = new URL("../../nodes/", import.meta.url);
+// The schemas as tests/nodes pins them.
+const SCHEMAS = new URL("../nodes/schema.json", import.meta.url);
 
-/** Ids of the nodes, each with the names of its inputs and outputs, read from the schemas. */
+/** Ids of the nodes, each with its title and the names of its inputs and outputs. */
 function readNodes() {
-  const files = readdirSync(NODES).filter((name) => name.endsWith(".py"));
-  const source = files.map((name) => readFileSync(new URL(name, NODES), "utf-8")).join("\n");
-  const schemas = source.split(/(?=node_id=")/).slice(1);
-  return schemas.map((schema) => ({
-    id: /node_id="(\w+)"/.exec(schema)[1],
-    title: /display_name="([^"]+)"/.exec(schema)[1],
-    sockets: [...schema.matchAll(/put\(\s*(?:display_name=)?"(\w+)"/g)].map((found) => found[1]),
-  }));
+  const schemas = Object.entries(JSON.parse(readFileSync(SCHEMAS, "utf-8")));
+  return schemas.map(([id, { title, inputs, outputs }]) => {
+    return { id, title, sockets: [...Object.keys(inputs), ...outputs.map(([name]) => name)] };
+  });
 }
 
 const nodes = readNodes();
