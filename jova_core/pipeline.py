@@ -43,7 +43,7 @@ class SampleSettings:
 
     def __post_init__(self) -> None:
         if self.solver not in SOLVERS:
-            raise JoVAError(f"The solver {self.solver!r} is unknown; use {' or '.join(SOLVERS)}.")
+            raise JoVAError(f"The solver {self.solver!r} is unknown; use {', '.join(SOLVERS)}.")
         for name in ("cfg_video", "cfg_audio"):
             if not 0 <= getattr(self, name) <= 30:
                 raise JoVAError(f"{name} is {getattr(self, name)}; give a scale from 0 to 30.")

@@ -185,7 +185,7 @@ BAD = [
     (["--seconds", "nan"], "length"),
     (["--steps", "0"], "1 to 1000"),
     (["--steps", "5000"], "1 to 1000"),
-    (["--solver", "magic"], "euler or heun"),
+    (["--solver", "magic"], "euler, heun, ab2"),
     (["--cfg-video", "-1"], "0 to 30"),
     (["--cfg-audio", "1000"], "0 to 30"),
     (["--shift", "0"], "above 0"),

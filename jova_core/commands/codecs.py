@@ -20,6 +20,9 @@ from ..presets import PRESETS
 from .console import Bar, note, result
 from .threads import add_threads, use_threads
 
+# Options that every run of a codec or a decoder takes as they are.
+COMMON = ("seed", "resume", "device", "ahead", "dtype")
+
 
 def add_options(parser: ArgumentParser) -> None:
     """The options of `jova train-codecs`."""
@@ -58,6 +61,8 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     words = "threads that draw batches meanwhile; for a GPU, as many as there are cores (default 0)"
     parser.add_argument("--ahead", type=int, default=0, help=words)
+    words = "of products (default fp32); bf16 is faster where the processor has such products"
+    parser.add_argument("--dtype", choices=("fp32", "bf16"), default="fp32", help=words)
     parser.add_argument("--no-compile", action="store_true", help="run without torch.compile")
     add_threads(parser)
     parser.add_argument("--seed", type=int, default=0)
@@ -107,7 +112,7 @@ def run(options: Namespace) -> None:
 
 def _common(options: Namespace) -> dict[str, Any]:
     """What every run of a codec or a decoder is told."""
-    named = {name: getattr(options, name) for name in ("seed", "resume", "device", "ahead")}
+    named = {name: getattr(options, name) for name in COMMON}
     return {**named, "compiled": not options.no_compile}
 
 

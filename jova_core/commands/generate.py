@@ -51,7 +51,7 @@ def add_options(parser: ArgumentParser) -> None:
     add("--seconds", type=float, help="length (default: enough for the words)")
     add("--seed", type=int, default=defaults.seed, help="same seed, same clip (default 0)")
     add("--steps", type=int, default=defaults.steps, help=f"default {defaults.steps}")
-    add("--solver", default=defaults.solver, help="euler or heun")
+    add("--solver", default=defaults.solver, help="euler, heun or ab2 (as good in half the steps)")
     add(
         "--cfg-video",
         type=float,

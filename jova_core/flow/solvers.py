@@ -41,4 +41,27 @@ def _solve(
 
 
 euler, heun = partial(_solve, second_order=False), partial(_solve, second_order=True)
-SOLVERS: dict[str, Callable[..., AVLatents]] = {"euler": euler, "heun": heun}
+
+
+def ab2(
+    velocity: Velocity, x: AVLatents, sigmas: Tensor, callback: Callback | None = None
+) -> AVLatents:
+    """Second-order Adams–Bashforth for uneven steps: one velocity a step and the one before.
+
+    The line through both is integrated; the first step is Euler's.
+    """
+    earlier: tuple[float, AVLatents] | None = None
+    for step, (sigma, following) in enumerate(pairwise(sigmas.tolist())):
+        v, size = velocity(x, sigma), following - sigma
+        if callback is not None:
+            callback(step, x, x.add_scaled(v, -sigma))
+        x = x.add_scaled(v, size)
+        if earlier is not None:
+            before, old = earlier
+            bend = size**2 / (2 * (sigma - before))
+            x = x.add_scaled(v, bend).add_scaled(old, -bend)
+        earlier = (sigma, v)
+    return x
+
+
+SOLVERS: dict[str, Callable[..., AVLatents]] = {"euler": euler, "heun": heun, "ab2": ab2}

@@ -8,7 +8,7 @@ import torch
 from jova_core.errors import JoVAError
 from jova_core.flow.guidance import classifier_free
 from jova_core.flow.schedule import simple_sigmas
-from jova_core.flow.solvers import SOLVERS, euler, heun
+from jova_core.flow.solvers import SOLVERS, ab2, euler, heun
 from jova_core.latents import AVLatents
 
 
@@ -63,13 +63,22 @@ def _error(solver, steps):
     return abs(end.audio.item() - math.exp(math.sin(0.5) - math.sin(1.0)))
 
 
-@pytest.mark.parametrize(("solver", "order"), [(euler, 1), (heun, 2)])
+@pytest.mark.parametrize(("solver", "order"), [(euler, 1), (heun, 2), (ab2, 2)])
 def test_order_of_convergence(solver, order):
     ratio = _error(solver, 40) / _error(solver, 80)
     assert ratio == pytest.approx(2**order, rel=0.1)
 
 
-@pytest.mark.parametrize(("solver", "calls"), [(euler, 5), (heun, 9)])
+def test_uneven_steps_keep_the_second_order():
+    """A velocity that is linear in σ is integrated exactly after the first, Euler's step."""
+    start = AVLatents(audio=torch.zeros(1, 1, 1, dtype=torch.float64))
+    sigmas = torch.tensor([1.0, 0.9, 0.4, 0.0], dtype=torch.float64)
+    end = ab2(lambda x, sigma: x.map(lambda a: torch.full_like(a, sigma)), start, sigmas)
+    euler_first = 1.0 * (0.9 - 1.0)
+    assert end.audio.item() == pytest.approx(euler_first - 0.9**2 / 2)
+
+
+@pytest.mark.parametrize(("solver", "calls"), [(euler, 5), (heun, 9), (ab2, 5)])
 def test_number_of_velocities_and_of_callbacks(solver, calls):
     """Heun's last step, down to 0, takes a single velocity."""
     seen, steps = [], []
@@ -84,7 +93,7 @@ def test_number_of_velocities_and_of_callbacks(solver, calls):
     assert steps == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("solver", [euler, heun])
+@pytest.mark.parametrize("solver", SOLVERS.values())
 def test_callback_sees_the_state_and_its_estimate_of_the_data(solver):
     x0, noise = _latents(0), _latents(1)
     velocity, seen = noise.add_scaled(x0, -1.0), []
@@ -99,7 +108,7 @@ def test_callback_sees_the_state_and_its_estimate_of_the_data(solver):
         torch.testing.assert_close(estimate.video, x0.video, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("solver", [euler, heun])
+@pytest.mark.parametrize("solver", SOLVERS.values())
 def test_solvers_take_one_stream(solver):
     out = solver(lambda x, _: x, AVLatents(audio=_draw(0, 1, 2, 3)), simple_sigmas(3, 3.0))
     assert out.video is None

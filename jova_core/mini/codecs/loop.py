@@ -46,6 +46,7 @@ class Run:
     resume: bool = False
     device: str = "cpu"
     ahead: int = 0  # threads that draw batches while a step runs
+    dtype: str = "fp32"  # of products: fp32 or bf16; weights stay fp32
 
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.steps is None):
@@ -67,6 +68,10 @@ class Run:
     def finished(self) -> bool:
         """Whether there is nothing left to resume: its result is there and no state."""
         return self.resume and self.out.exists() and not self.state.exists()
+
+    def products(self) -> torch.autocast:
+        """A context in which products have the run's dtype."""
+        return torch.autocast(self.device, torch.bfloat16, enabled=self.dtype == "bf16")
 
     def fraction(self, step: int, seconds: float) -> float:
         """The fraction of the run after so many steps and seconds, in [0, 1]."""
@@ -109,7 +114,8 @@ def train_codec(
 
     # Compiling takes a minute or two; the clock starts after it.
     first = _to(run.device, draw(0))
-    step_loss(codec, _noise_like(codec, first[0], run.seed, 0), *first)
+    with run.products():
+        step_loss(codec, _noise_like(codec, first[0], run.seed, 0), *first)
     started, sums = time.monotonic() - before, torch.zeros(3, device=run.device)
     with (
         run.log.open("a" if step else "w", encoding="utf-8") as log,
@@ -118,10 +124,11 @@ def train_codec(
         while (fraction := run.fraction(step, time.monotonic() - started)) < 1:
             batch = _to(run.device, next(batches))
             lr = run.lr * min(1, (step + 1) / run.warmup) * (1 + math.cos(math.pi * fraction)) / 2
-            values, made = step_loss(codec, _noise_like(codec, batch[0], run.seed, step), *batch)
-            loss, judged = values[0], critic is not None and fraction >= critic_from
-            if judged:
-                loss = loss + critic.loss(made, batch[0])
+            judged = critic is not None and fraction >= critic_from
+            noise = _noise_like(codec, batch[0], run.seed, step)
+            with run.products():
+                values, made = step_loss(codec, noise, *batch)
+                loss = values[0] + (critic.loss(made, batch[0]) if judged else 0)
             loss.backward()
             norm = float(nn.utils.clip_grad_norm_(params, 1.0))
             if not math.isfinite(norm):
@@ -131,7 +138,8 @@ def train_codec(
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
             if judged:
-                told_apart = critic.learn(made, batch[0])
+                with run.products():
+                    told_apart = critic.learn(made, batch[0])
             torch._foreach_lerp_(average, params, 1 - min(0.998, (1 + step) / (10 + step)))
             sums += values.detach()
             step += 1

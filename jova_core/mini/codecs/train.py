@@ -43,13 +43,15 @@ def train_video_codec(
     resume: bool = False,
     device: str = "cpu",
     ahead: int = 0,
+    dtype: str = "fp32",
 ) -> MiniVideoCodec:
     """Train the video codec on crops of `latents` latents and write its EMA to `out`.
 
     With `resume` an unfinished run of the same settings goes on, a finished one is only loaded.
     """
     given = {"minutes": minutes, "steps": steps, "batch": batch, "lr": lr, "seed": seed}
-    run = Run(out=Path(out), resume=resume, device=device, ahead=ahead, **given)
+    on = {"device": device, "ahead": ahead, "dtype": dtype}
+    run = Run(out=Path(out), resume=resume, **on, **given)
     if run.finished:
         return finished_codec(MiniVideoCodec(form.video), run)
     clips = open_clips(dataset_root)
@@ -86,7 +88,7 @@ def tune_decoders(
     video, audio: {"minutes": …} or {"steps": …}; without, that decoder stays. With more noise on
     the video latents than in the codec's own training, and a weight on changes of the error from
     frame to frame, it learns steady pictures from a sampler's imperfect latents. critic, and the
-    device, `ahead` and `resume` of `on`: as for the codecs themselves.
+    device, `ahead`, `dtype` and `resume` of `on`: as for the codecs themselves.
     """
     codecs, clips = load_codecs(codecs_path), open_clips(dataset_root)
     common = {"seed": seed, **on}
@@ -133,6 +135,7 @@ def train_audio_codec(
     resume: bool = False,
     device: str = "cpu",
     ahead: int = 0,
+    dtype: str = "fp32",
 ) -> MiniAudioCodec:
     """Train the audio codec on crops of `crop` samples (whole latents); write its EMA to `out`.
 
@@ -140,7 +143,8 @@ def train_audio_codec(
     as for the video codec.
     """
     given = {"minutes": minutes, "steps": steps, "batch": batch, "lr": lr, "seed": seed}
-    run = Run(out=Path(out), resume=resume, device=device, ahead=ahead, **given)
+    on = {"device": device, "ahead": ahead, "dtype": dtype}
+    run = Run(out=Path(out), resume=resume, **on, **given)
     if run.finished:
         return finished_codec(MiniAudioCodec(form.audio), run)
     clips = open_clips(dataset_root)
