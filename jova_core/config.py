@@ -143,6 +143,7 @@ class JoVAConfig:
     # SiLUs between the time embedding and the head's modulation: Flux and HunyuanVideo have one,
     # the first mini was trained with two.
     head_silu: Literal["once", "twice"] = "twice"
+    final_conv: int = 0  # channels of `FinalConv` after the head, against borders of tokens; ours
     shift: float = 3.0  # of the sampling schedule; ours
     max_seconds: float = 20.0  # of a clip; ours: five times the mini's longest training clip
     prompt: PromptForm = field(default_factory=PromptForm)
@@ -154,7 +155,7 @@ class JoVAConfig:
         check_numbers(self, "dim heads mlp_ratio patch audio_patch rope_theta learned_pos_size")
         check_numbers(self, "time_width shift max_seconds")
         check_numbers(self, "dual_blocks single_blocks image_channels mask_channels", zero=True)
-        check_numbers(self, "rope_axes text_refiner_blocks pooled_width", zero=True)
+        check_numbers(self, "rope_axes text_refiner_blocks pooled_width final_conv", zero=True)
         check_choices(self)
         _check(
             self.dim % self.heads == 0, f"dim {self.dim} must be a multiple of heads {self.heads}"

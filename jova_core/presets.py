@@ -58,6 +58,7 @@ _MINI2 = replace(
     mlp_ratio=3,
     text_refiner_blocks=1,
     head_silu="once",
+    final_conv=48,
     given_pictures="all",
     prompt=PromptForm(
         order=("transcript", "audio_caption", "video_caption"), transcript_if_empty=False
@@ -65,7 +66,7 @@ _MINI2 = replace(
     video=VideoSpec(fps=Fraction(25), width=192, height=192, codec="jova-mini2-video"),
     audio=AudioSpec(codec="jova-mini2-audio"),
     # The longest captions take 25 tokens, which leaves 55 sounds: a sentence of some twelve words.
-    text=(TextEncoderSpec(name="jova-mini-sounds", width=320, max_tokens=80),),
+    text=(TextEncoderSpec(name="jova-mini-speech", width=380, max_tokens=80),),
 )
 _MINI_ABLATION = replace(_MINI, dim=96, heads=3, rope_axes=(16, 8, 8))
 

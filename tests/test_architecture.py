@@ -21,7 +21,8 @@ NODE_IDS = [str(path.relative_to(ROOT)) for path in NODE_FILES]
 
 # A file imports from lower ranks and from its own package only.
 ORDER = [
-    *("errors", "fields", "config", "presets", "timeline", "latents", "prompt", "vocabulary"),
+    *("errors", "fields", "config", "presets", "timeline", "latents"),
+    *("prompt", "prompt_text", "vocabulary"),
     *("files", "processes", "chart", "codecs", "saved"),
     *(
         "kernels",

@@ -9,7 +9,7 @@ import pytest
 from jova_core.__main__ import COMMANDS, main
 from jova_core.media import probe
 from jova_core.mini import MINI, load_pipeline
-from jova_core.prompt import parse_prompt
+from jova_core.prompt_text import parse_prompt
 from jova_core.vocabulary import describe_unknown
 
 ROOT = Path(__file__).parents[1]

@@ -19,7 +19,8 @@ from jova_core.mini import load_pipeline
 from jova_core.mini.samples import load_sample, sample_names
 from jova_core.mouth import detect_mouths, draw_boxes, mouth_regions
 from jova_core.pipeline import JoVAPipeline, SampleSettings
-from jova_core.prompt import Prompt, parse_prompt
+from jova_core.prompt import Prompt
+from jova_core.prompt_text import parse_prompt
 
 ROOT = Path(__file__).parents[1]
 SIDE, ROW, FRAMES = 480, 160, 33

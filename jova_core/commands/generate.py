@@ -17,7 +17,8 @@ from ..media import (
 from ..mini import load_pipeline
 from ..model.lora import load_lora, merge_lora
 from ..pipeline import JoVAPipeline, SampleSettings, sample
-from ..prompt import PARTS, Prompt, parse_prompt
+from ..prompt import PARTS, Prompt
+from ..prompt_text import parse_prompt
 from ..vocabulary import describe_markup, describe_unknown
 from . import generate_latents
 from .console import Bar, note, result

@@ -28,7 +28,7 @@ from ..latents import AVLatents, Conditioning
 from .block import RunBlock, call_block, dual_block, single_block
 from .checks import check_input
 from .joint import Segment, join
-from .layers import OutputHead, TextEmbed, VectorEmbed, timestep_features
+from .layers import FinalConv, OutputHead, TextEmbed, VectorEmbed, timestep_features
 from .patches import audio_latent, audio_tokens, video_latent, video_tokens
 from .rope import audio_positions, audio_rope, identity_rope, video_rope
 from .streams import MODALITY
@@ -148,6 +148,9 @@ class JoVA(nn.Module):
         self.single_blocks = nn.ModuleList(
             single_block(config, **kw) for _ in range(config.single_blocks)
         )
+        self.final_conv = None
+        if config.final_conv:
+            self.final_conv = FinalConv(config.video.channels, config.final_conv, config.dim, **kw)
 
     def forward(
         self,
@@ -160,6 +163,7 @@ class JoVA(nn.Module):
         run: RunBlock = call_block,
         mode: Mode = "full",
         exact: Attention | None = None,
+        whole: bool = True,
     ) -> AVLatents:
         """Velocity ε − x₀ of each present stream.
 
@@ -169,7 +173,8 @@ class JoVA(nn.Module):
         Text is modulated by the scalar time of its branch: the largest of its latents.
         attend and run (see `call_block`): a host's own attention and offloading.
         mode: which branch sees the other (see `AttentionPlan`); exact: the attention for rows that
-        must not be quantised.
+        must not be quantised. whole: False leaves out the last convolutions, where some tokens do
+        not count.
         """
         check_input(self.config, x, t_video, t_audio, conditioning)
         entries: dict[str, Entry] = {}
@@ -196,7 +201,7 @@ class JoVA(nn.Module):
         joint = joint.shared()
         for i, block in enumerate(self.single_blocks):
             tokens = run(block, ("single_block", i), tokens, joint, attend_joint)
-        return self._finish(x, tokens, entries, grid)
+        return self._finish(x, tokens, entries, grid, whole=whole)
 
     def _segments(self, name: str, entry: Entry, grid: tuple[int, ...]) -> list[Segment]:
         """A branch's own tokens and its text in the order of the joint sequence."""
@@ -245,13 +250,21 @@ class JoVA(nn.Module):
         return torch.cat((video, image.to(video.dtype).expand(b, -1, *rest), mask), dim=1)
 
     def _finish(
-        self, x: AVLatents, tokens: Tensor, entries: Mapping[str, Entry], grid: tuple[int, int, int]
+        self,
+        x: AVLatents,
+        tokens: Tensor,
+        entries: Mapping[str, Entry],
+        grid: tuple[int, int, int],
+        *,
+        whole: bool,
     ) -> AVLatents:
         """Velocities from each branch's own rows, which stand at the ends of the sequence."""
         video = audio = None
         if x.video is not None:
             rows = self._head("v", tokens[:, -entries["v"].tokens.shape[1] :], entries["v"])
             video = video_latent(rows, grid, self.config.patch, tuple(x.video.shape[3:]))
+            if self.final_conv is not None and whole:
+                video = self.final_conv(video, x.video, entries["v"].vec[:, 1:])
         if x.audio is not None:
             rows = self._head("a", tokens[:, : entries["a"].tokens.shape[1]], entries["a"])
             audio = audio_latent(rows, self.config.audio_patch, x.audio.shape[2])

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from ..kernels import (
@@ -169,3 +170,24 @@ class OutputHead(nn.Module):
     def forward(self, x: Tensor, vec: Tensor, layout: Layout) -> Tensor:
         shift, scale = self.mod(F.silu(vec) if self.silu else vec).chunk(2, dim=-1)
         return self.linear(layer_norm_modulate(x, shift, scale, layout))
+
+
+class FinalConv(nn.Module):
+    """A velocity latent and a residual of two 3x3 convolutions, which see across tokens' borders.
+
+    U-ViT (arXiv 2209.12152) ends in one convolution for that; between ours, time scales channels.
+    """
+
+    def __init__(self, channels: int, width: int, dim: int, *, ops: Any, **kw: Any) -> None:
+        super().__init__()
+        self.first = ops.Conv2d(2 * channels, width, 3, padding=1, **kw)
+        self.mod = ops.Linear(dim, width, **kw)
+        self.last = ops.Conv2d(width, channels, 3, padding=1, **kw)
+
+    def forward(self, velocity: Tensor, x: Tensor, vec: Tensor) -> Tensor:
+        """Velocity and noisy latent x `[B, C, T, H, W]`, vec `[B, G, dim]`, G 1 or T."""
+        count, frames = x.shape[0], x.shape[2]
+        both = rearrange(torch.cat((velocity, x), 1), "b c t h w -> (b t) c h w")
+        scale = self.mod(vec).expand(-1, frames, -1).flatten(0, 1)[..., None, None]
+        hidden = F.silu(self.first(both)) * (1 + scale)
+        return velocity + rearrange(self.last(hidden), "(b t) c h w -> b c t h w", b=count)

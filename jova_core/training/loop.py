@@ -296,7 +296,7 @@ def losses(
 ) -> LossTerms:
     """Forward pass and loss terms of one batch."""
     if batch.places is not None:
-        run = only_places(run, batch.places)
+        model, run = partial(model, whole=False), only_places(run, batch.places)
     predicted = model(batch.x, batch.t_video, batch.t_audio, batch.conditioning, run=run)
     return flow_losses(
         predicted,

@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import JoVAError
 from ..media.kinds import file_kind
 from ..media.text import is_hidden, read_text, text_lines
-from ..prompt import parse_prompt
+from ..prompt_text import parse_prompt
 
 VIDEO_SUFFIXES = (
     *(".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".gif", ".apng", ".mpg", ".mpeg", ".ts"),

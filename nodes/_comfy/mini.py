@@ -19,7 +19,7 @@ from ...jova_core.mini.codecs.preview import PREVIEW, PreviewFactors, preview_fr
 from ...jova_core.mini.samples import load_sample, sample_names
 from ...jova_core.mini.text.encoder import MiniTextEncoder
 from ...jova_core.model.checkpoint import read_notes
-from ...jova_core.prompt import parse_prompt
+from ...jova_core.prompt_text import parse_prompt
 from ...jova_core.vocabulary import Vocabulary
 from .vae import AudioVAE, VideoVAE
 

@@ -20,7 +20,8 @@ from ...jova_core.errors import JoVAError
 from ...jova_core.media import write_clip
 from ...jova_core.model.lora import BranchLoRA, LoRAConfig
 from ...jova_core.pipeline import SampleSettings
-from ...jova_core.prompt import Prompt, parse_prompt
+from ...jova_core.prompt import Prompt
+from ...jova_core.prompt_text import parse_prompt
 from ...jova_core.training.curve import plot_losses, read_log
 from ...jova_core.training.ema_pipeline import pipeline_of
 from ...jova_core.training.encode import MouthRules, encode_clips

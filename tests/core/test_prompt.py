@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from jova_core.config import PromptForm
 from jova_core.errors import JoVAError
-from jova_core.prompt import Prompt, normalise_words, parse_prompt
+from jova_core.prompt import Prompt, normalise_words
+from jova_core.prompt_text import parse_prompt
 from jova_core.vocabulary import Vocabulary, describe_markup, describe_unknown, estimate_seconds
 
 WORDS = Vocabulary(("a", "red", "hair", "with"), ("a", "deep", "voice", "speaks"), ("hello", "cat"))

@@ -37,7 +37,7 @@ def test_blocks_follow_the_naming_rule(name):
         assert (
             dual.fullmatch(key)
             or single.fullmatch(key)
-            or key.startswith(("branches.", "position."))
+            or key.startswith(("branches.", "position.", "final_conv."))
         ), key
     per_stream = 12  # five layers with weight and bias, two norms
     blocks = [key for key in keys if "_blocks." in key]

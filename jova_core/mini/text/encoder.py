@@ -5,6 +5,8 @@ the transcript is one token for each of its sounds, so that untrained words can 
 trained word signs its sounds with its own code as well. Codes are ±1 from a hash of the text: the
 same on every machine, and new words never change old ones; the network's input projection
 learns their meaning. The rest of a token's features is its place: part of the prompt, word, sound.
+`jova-mini-speech` says of a spoken sound, too, how many come before and after it in the transcript:
+so a network need not count them to know when it is due.
 """
 
 import hashlib
@@ -22,6 +24,8 @@ from ...vocabulary import Vocabulary
 from .pronounce import pronounce
 
 _WORD, _SOUND, _WHERE = 192, 64, 30
+# Places of a token in its features, by the encoder's name.
+PLACES = {"jova-mini-sounds": 2, "jova-mini-speech": 4}
 # Words of captions without meaning for the picture; the text is shorter without them.
 _FILLERS = frozenset(("a", "an", "the", "with", "in", "on", "and"))
 
@@ -30,7 +34,8 @@ class Token(NamedTuple):
     """A caption's word or a spoken word's sound: part of the prompt, word and sound index.
 
     A tuple, as a frozen dataclass takes several times as long to look up.
-    `text` is "" for a sound of an unnamed word; `sound` is "" in captions.
+    `text` is "" for a sound of an unnamed word; `sound` is "" in captions. before, after: sounds of
+    the transcript, where the encoder tells.
     """
 
     text: str
@@ -38,17 +43,22 @@ class Token(NamedTuple):
     word: int
     sound: str = ""
     at: int = 0
+    before: int = 0
+    after: int = 0
 
 
 class MiniTextEncoder:
     """Prompts → features `[B, max_tokens, width]`; unused tokens are 0."""
 
-    name = "jova-mini-sounds"
-    width = _WORD + _SOUND + 4 + 2 * _WHERE
-
     def __init__(
-        self, vocabulary: Vocabulary, max_tokens: int, form: PromptForm | None = None
+        self,
+        vocabulary: Vocabulary,
+        max_tokens: int,
+        form: PromptForm | None = None,
+        name: str = "jova-mini-sounds",
     ) -> None:
+        self.name = name
+        self.width = _width(name)
         self.vocabulary = vocabulary
         self.max_tokens = max_tokens
         self.form = form or PromptForm()
@@ -61,18 +71,20 @@ class MiniTextEncoder:
     @classmethod
     def check(cls, config: JoVAConfig) -> None:
         """JoVAError for a config with other text encoders."""
-        if [(spec.name, spec.width) for spec in config.text] != [(cls.name, cls.width)]:
+        known = [[(name, _width(name))] for name in PLACES]
+        if [(spec.name, spec.width) for spec in config.text] not in known:
             names = " + ".join(f"{spec.name} ({spec.width} wide)" for spec in config.text)
             raise JoVAError(
-                f"This checkpoint reads {names}, not the mini's encoder {cls.name} ({cls.width} "
-                "wide); choose the encoders of its training."
+                f"This checkpoint reads {names}, not the mini's encoder {' or '.join(PLACES)}; "
+                "choose the encoders of its training."
             )
 
     @classmethod
     def of(cls, config: JoVAConfig, vocabulary: Vocabulary) -> "MiniTextEncoder":
         """The encoder of a checkpoint; JoVAError for a config with others."""
         cls.check(config)
-        return cls(vocabulary, config.text[0].max_tokens, config.prompt)
+        spec = config.text[0]
+        return cls(vocabulary, spec.max_tokens, config.prompt, spec.name)
 
     def tokens(self, prompt: Prompt, phonemes_only: Collection[int] = ()) -> list[Token]:
         """Tokens of a prompt; transcript words at the indices `phonemes_only` are not named.
@@ -87,10 +99,12 @@ class MiniTextEncoder:
                 words = [word for word in words if word in known and word not in _FILLERS]
                 tokens += [Token(word, part, index) for index, word in enumerate(words)]
                 continue
+            spoken: list[Token] = []
             for index, word in enumerate(words):
                 text = "" if index in phonemes_only or word not in known else word
                 sounds = enumerate(pronounce(word))
-                tokens += [Token(text, part, index, sound, at) for at, sound in sounds]
+                spoken += [Token(text, part, index, sound, at) for at, sound in sounds]
+            tokens += self._placed(spoken)
         if len(tokens) > self.max_tokens:
             raise JoVAError(
                 f"Got a prompt of {len(tokens)} tokens; this model reads up to {self.max_tokens}: "
@@ -98,10 +112,17 @@ class MiniTextEncoder:
             )
         return tokens
 
+    def _placed(self, spoken: list[Token]) -> list[Token]:
+        """Spoken sounds with their place in the whole transcript, where the encoder tells it."""
+        if PLACES[self.name] == 2:
+            return spoken
+        last = len(spoken) - 1
+        return [token._replace(before=n, after=last - n) for n, token in enumerate(spoken)]
+
     def features(self, tokens: Sequence[Token]) -> Tensor:
         """`[max_tokens, width]` for one prompt."""
         none = [torch.zeros(self.width)] * (self.max_tokens - len(tokens))
-        return torch.stack([_features(token) for token in tokens] + none)
+        return torch.stack([_features(token)[: self.width] for token in tokens] + none)
 
     def encode(
         self, prompts: Sequence[Prompt], *, phonemes_only: Sequence[Collection[int]] = ()
@@ -112,13 +133,21 @@ class MiniTextEncoder:
         return torch.stack([self.features(row) for row in tokens])
 
 
+def _width(name: str) -> int:
+    """Numbers of a token's features."""
+    return _WORD + _SOUND + 4 + PLACES[name] * _WHERE
+
+
 @lru_cache(maxsize=8192)
 def _features(token: Token) -> Tensor:
-    """`[width]`: codes of word and sound, one-hot part, places of word and sound."""
+    """`[width]`: codes of word and sound, one-hot part, places of word and sound, of the latter in
+    the transcript from its beginning and from its end.
+    """
     part = torch.zeros(4)
     part[token.part] = 2.0
     word, sound = _code(token.text, _WORD), _code(token.sound, _SOUND)
-    return torch.cat((word, sound, part, _where(token.word), _where(token.at)))
+    places = map(_where, (token.word, token.at, token.before, token.after))
+    return torch.cat((word, sound, part, *places))
 
 
 @lru_cache(maxsize=8192)

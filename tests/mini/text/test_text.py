@@ -119,6 +119,22 @@ def test_new_words_never_move_old_ones(encoder):
     assert torch.equal(larger.encode(prompt), encoder.encode(prompt))
 
 
+def test_the_speech_encoder_tells_how_many_sounds_come_before_and_after():
+    plain = MiniTextEncoder(VOCABULARY, 16)
+    encoder = MiniTextEncoder(VOCABULARY, 16, name="jova-mini-speech")
+    prompt = Prompt(video_caption="red", transcript="cat dog")
+    tokens = encoder.tokens(prompt)
+    assert [(t.before, t.after) for t in tokens if t.sound] == [(n, 5 - n) for n in range(6)]
+    assert encoder.width == PRESETS["mini2"].text[0].width
+    # The rest is as without it; a caption's word has no such place.
+    features = encoder.encode([prompt])[0]
+    assert torch.equal(features[:, :320], plain.encode([prompt])[0])
+    rows = features[1:7, 320:]
+    assert torch.equal(rows[:, :30], rows.flip(0)[:, 30:])
+    assert len(rows.unique(dim=0)) == 6
+    assert torch.equal(features[0, 320:350], features[0, 350:])
+
+
 def test_features_cannot_be_spoiled_by_their_user(encoder):
     prompt = [Prompt(transcript="hello")]
     first = encoder.encode(prompt)
