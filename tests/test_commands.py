@@ -14,14 +14,17 @@ from jova_core.__main__ import main
 from jova_core.media import probe, read_audio, read_image, write_clip
 from jova_core.mini import MINI, MINI_CODECS
 
+from . import bundled
+
 pytestmark = pytest.mark.skipif(not MINI.exists(), reason="the bundled JoVA-mini is missing")
-PROMPT = 'a tan face with red hair in a blue shirt on a white background says "hello"'
-FAST = ["--steps", "2", "--seconds", "0.3", "--scale", "1"]
+PROMPT = bundled.spoken()
+SIDE, FPS = bundled.side(), bundled.config().video.fps
+FAST = [*bundled.FEW, "--seconds", "0.3"]
 
 
 def portrait(path: Path) -> Path:
-    frames = torch.full((1, 96, 96, 3), 180, dtype=torch.uint8)
-    write_clip(path, frames, None, fps=16, sample_rate=16000)
+    frames = torch.full((1, SIDE, SIDE, 3), 180, dtype=torch.uint8)
+    write_clip(path, frames, None, fps=FPS, sample_rate=16000)
     return path
 
 
@@ -34,17 +37,18 @@ def tone(path: Path, level: float = 0.3, seconds: float = 0.5) -> Path:
 
 
 def film(path: Path) -> Path:
+    """Seven frames, of which five fill whole latents."""
     frames = torch.randint(0, 255, (7, 120, 160, 3), dtype=torch.uint8)
-    write_clip(path, frames, None, fps=16, sample_rate=16000)
+    write_clip(path, frames, None, fps=FPS, sample_rate=16000)
     return path
 
 
 def test_a_prompt_becomes_a_file_with_both_streams(tmp_path, capsys):
     out = tmp_path / "hello.mp4"
     assert main(["generate", PROMPT, "-o", str(out), "--steps", "2", "--seconds", "1"]) == 0
-    info = probe(out)
-    assert (info.video.width, info.video.height, info.video.frames) == (384, 384, 17)
-    assert abs(info.video.seconds - info.audio.seconds) < 1 / 16
+    info, frames = probe(out), bundled.timeline().legal_frames(1)
+    assert (info.video.width, info.video.height, info.video.frames) == (384, 384, frames)
+    assert abs(info.video.seconds - info.audio.seconds) < 1 / FPS
     assert str(out) in capsys.readouterr().out
 
 
@@ -129,7 +133,8 @@ def test_a_given_video_keeps_its_pictures_and_gets_a_voice(tmp_path):
 
 def test_a_given_video_of_one_frame_is_handled(tmp_path):
     one, out = tmp_path / "one.mp4", tmp_path / "out.mp4"
-    write_clip(one, torch.zeros(1, 96, 96, 3, dtype=torch.uint8), None, fps=16, sample_rate=16000)
+    picture = torch.zeros(1, SIDE, SIDE, 3, dtype=torch.uint8)
+    write_clip(one, picture, None, fps=FPS, sample_rate=16000)
     assert main(["generate", "", "-o", str(out), "--video", str(one), "--steps", "2"]) == 0
     assert probe(out).video.frames == 1
 
@@ -138,7 +143,7 @@ def test_given_sound_is_never_cut_by_the_choice_of_length(tmp_path, capsys):
     voice, out = tone(tmp_path / "voice.wav", seconds=0.4), tmp_path / "out.mp4"
     options = ["--audio", str(voice), "--steps", "2", "--scale", "1"]
     assert main(["generate", "", "-o", str(out), *options]) == 0
-    assert probe(out).video.frames == 9
+    assert probe(out).video.frames == bundled.timeline().covering_frames(0.4)
     assert "was cut" not in capsys.readouterr().err
 
 
@@ -146,7 +151,8 @@ def test_what_is_left_of_a_given_video_is_said(tmp_path, capsys):
     clip = film(tmp_path / "film.mp4")
     out = ["-o", str(tmp_path / "out.mp4"), "--steps", "2"]
     assert main(["generate", "", *out, "--video", str(clip)]) == 0
-    assert "lasts 0.44 s; the clip lasts 0.31 s" in capsys.readouterr().err
+    words = f"lasts {float(7 / FPS):.2f} s; the clip lasts {float(5 / FPS):.2f} s"
+    assert words in capsys.readouterr().err
 
 
 def test_a_given_picture_is_the_first_frame(tmp_path):

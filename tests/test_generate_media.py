@@ -16,13 +16,13 @@ from jova_core.decoding import decode_stream
 from jova_core.latents import AVLatents
 from jova_core.media import probe, read_video, write_clip
 from jova_core.mini import load_pipeline
-from jova_core.mini.samples import load_sample
 from jova_core.pipeline import SampleSettings, clip_frames, sample
-from jova_core.presets import PRESETS
 from jova_core.prompt import Prompt
-from jova_core.timeline import Timeline
+
+from . import bundled
 
 FAST = ["--steps", "1", "--scale", "1"]
+FPS = bundled.config().video.fps
 
 
 def said(capsys, *arguments):
@@ -94,21 +94,19 @@ def test_latents_of_a_broken_sound_leave_the_pictures(tmp_path):
     latents = sample(pipeline, Prompt(), frames, SampleSettings(steps=1))
     broken = AVLatents(video=latents.video, audio=latents.audio * math.nan)
     decoded = decode_stream(pipeline, broken, frames)
-    made = write_clip(tmp_path / "a.mp4", decoded.frames, decoded.audio, fps=16, sample_rate=16_000)
+    out, rates = tmp_path / "a.mp4", {"fps": FPS, "sample_rate": 16_000}
+    made = write_clip(out, decoded.frames, decoded.audio, **rates)
     assert (made.frames, made.channels) == (frames, 0)
     assert "NaN" in made.notes[0]
 
 
-def talking(path, seconds=1.0):
-    """A film of the bundled sample with its sound, at the mini's size and rate."""
-    one = load_sample("brown-hair")
-    count, samples = round(16 * seconds), round(16_000 * seconds)
-    write_clip(path, one.frames[:count], one.audio[:samples], fps=16, sample_rate=16_000)
-    return path
-
-
 def frames_of(path, count):
-    return read_video(path, fps=Fraction(16), max_frames=count).float()
+    return read_video(path, fps=FPS, max_frames=count).float()
+
+
+def whole_frames(seconds):
+    """Frames of a film that fill whole latents."""
+    return bundled.timeline().whole_frames(round(FPS * seconds))
 
 
 @pytest.mark.parametrize(
@@ -126,7 +124,7 @@ def frames_of(path, count):
     ],
 )
 def test_tasks_that_cannot_be_done_are_refused(tmp_path, capsys, options, words):
-    film = talking(tmp_path / "film.mp4")
+    film = bundled.write_sample(tmp_path / "film.mp4")
     soundfile.write(tmp_path / "voice.wav", 0.1 * np.ones(8000), 8000)
     named = {"F": film, "A": tmp_path / "voice.wav", "P": tmp_path / "none.png"}
     given = [named.get(option, option) for option in options]
@@ -137,19 +135,20 @@ def test_tasks_that_cannot_be_done_are_refused(tmp_path, capsys, options, words)
 
 
 def test_a_film_goes_on_and_its_beginning_stays(tmp_path, capsys):
-    film, out = talking(tmp_path / "film.mp4"), tmp_path / "o.mp4"
+    film, out = bundled.write_sample(tmp_path / "film.mp4"), tmp_path / "o.mp4"
     assert said(capsys, "--video", film, "--extend", "--seconds", "2", "-o", out, *FAST)[0] == 0
     found = probe(out)
-    assert found.video.frames == 33
+    assert found.video.frames == bundled.timeline().legal_frames(2)
     assert abs(found.video.seconds - found.audio.seconds) < 0.1
-    kept, given = frames_of(out, 13), frames_of(film, 13)
+    count = whole_frames(1)
+    kept, given = frames_of(out, count), frames_of(film, count)
     assert (kept - given).abs().mean() < 2
 
 
 def test_a_silent_film_has_no_voice_of_its_own_and_its_dub_is_not_silent(tmp_path):
-    line = Timeline.of(PRESETS["mini"])
+    line = bundled.timeline()
     films = {
-        "talking": talking(tmp_path / "talking.mp4"),
+        "talking": bundled.write_sample(tmp_path / "talking.mp4"),
         "silent": video(tmp_path / "silent.mp4", 16, audio=torch.zeros(16_000)),
         "mute": video(tmp_path / "mute.mp4", 16),
     }
@@ -162,29 +161,34 @@ def test_a_silent_film_has_no_voice_of_its_own_and_its_dub_is_not_silent(tmp_pat
 
 
 def test_a_film_of_another_size_is_said_to_change(tmp_path, capsys):
-    film = video(tmp_path / "a.mp4", 25)
+    film, side = video(tmp_path / "a.mp4", 30), bundled.side()
     status, words = said(capsys, "--video", film, "--extend", "-o", tmp_path / "o.mp4", *FAST)
     assert status == 0
-    assert "80 x 48 px at 25 fps; the clip is made at 96 x 96 px and 16 fps" in words
+    made_at = f"{side} x {side} px and {FPS} fps"
+    assert f"80 x 48 px at 30 fps; the clip is made at {made_at}" in words
 
 
 def test_a_stretch_of_a_film_is_made_anew(tmp_path, capsys):
-    film, out = talking(tmp_path / "film.mp4"), tmp_path / "o.mp4"
+    film, out = bundled.write_sample(tmp_path / "film.mp4"), tmp_path / "o.mp4"
     arguments = ["--video", film, "--redo", "0.5", "0.7", "--redo-stream", "video"]
     assert said(capsys, *arguments, "-o", out, *FAST)[0] == 0
-    made, given = frames_of(out, 13), frames_of(film, 13)
+    count = whole_frames(1)
+    made, given = frames_of(out, count), frames_of(film, count)
     error = (made - given).abs().flatten(1).mean(1)
-    assert error[[0, 1, 2, 3, 4]].max() < 2
-    assert error[[8, 9, 10]].min() > 2
+    line = bundled.timeline()
+    first, last = (line.latent_of_frame(int(seconds * FPS)) for seconds in (0.5, 0.7))
+    assert error[: line.frames(first)].max() < 2
+    assert error[line.frames(first) : line.frames(last)].min() > 2
 
 
 def test_a_first_and_a_last_picture(tmp_path, capsys):
-    film, out = talking(tmp_path / "film.mp4"), tmp_path / "o.mp4"
-    pictures = frames_of(film, 13).byte()
+    line = bundled.timeline()
+    film, out = bundled.write_sample(tmp_path / "film.mp4"), tmp_path / "o.mp4"
+    pictures = frames_of(film, whole_frames(1)).byte()
     for name, place in (("first", 0), ("last", -1)):
         Image.fromarray(pictures[place].numpy()).save(tmp_path / f"{name}.png")
     ends = ["--image", tmp_path / "first.png", "--last-image", tmp_path / "last.png"]
     assert said(capsys, *ends, "--seconds", "1", "-o", out, *FAST)[0] == 0
-    made = frames_of(out, 17)
+    made = frames_of(out, line.legal_frames(1))
     for place in (0, -1):
         assert (made[place] - pictures[place].float()).abs().mean() < 8
