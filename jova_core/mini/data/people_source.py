@@ -41,7 +41,7 @@ from .people_clips import (
 )
 
 # Changes whenever the same numbers would give another clip.
-VERSION = "people-3"
+VERSION = "people-4"
 # Random streams of a clip beside the one that chooses who and what.
 _PLACES, _MOVES, _MOMENT, _DISGUISE = 1, 2, 3, 4
 

@@ -10,6 +10,7 @@ from .caption import (
     BACKGROUNDS,
     BEARDS,
     CHOICES,
+    DRAWN_AGES,
     EXPRESSIONS,
     HAIR_COLOURS,
     HAIR_STYLES,
@@ -116,7 +117,7 @@ def draw_person(
     # Every field is drawn, given or not, so that fixing one leaves the others as they were.
     looks = only or tuple((h, b) for h in HAIR_COLOURS for b in BACKGROUNDS if (h, b) not in avoid)
     hair_colour, background = pick(looks)
-    low, high = pick(tuple(AGE_GROUPS.values()))
+    low, high = pick(tuple(DRAWN_AGES.values()))
     sex = given.get("sex", pick(SEXES))
     styles = HAIR_STYLES.get(str(sex), ("",))
     drawn = {

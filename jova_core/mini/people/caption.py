@@ -7,6 +7,8 @@ from ...errors import JoVAError
 SEXES = ("woman", "man")
 # Years, both ends included.
 AGE_GROUPS = {"young": (25, 37), "middle-aged": (38, 55), "old": (56, 75)}
+# Who is drawn at random is well within a group, so that it can be told.
+DRAWN_AGES = {"young": (28, 35), "middle-aged": (42, 52), "old": (65, 75)}
 SKINS = ("pale", "light", "tan", "brown", "dark")
 HAIR_COLOURS = ("black", "brown", "blond", "red", "gray")
 HAIR_STYLES = {

@@ -223,7 +223,7 @@ def _local(rng: np.random.Generator, sex: str, age: float, meshes: Meshes) -> di
         amount += LEAN[sex].get(feature, 0.0)
         if feature == "head-age":
             # Nobody may look like a child.
-            amount += 0.15 + 0.5 * age
+            amount += 0.35 + 0.45 * age
         if pair == "single":
             amounts[names[1]] = 0.7 * abs(amount)
         elif np.sign(amount) in names:

@@ -22,20 +22,20 @@ MOST_YAW, MOST_PITCH, MOST_ROLL = np.radians((20, 9, 7))
 LAG_FREQUENCY, LAG_DAMPING = 1.7, 0.45
 # Face units held through the clip, and how much of them gives way to speech at the lips.
 MOODS: dict[str, dict[str, float]] = {
-    "neutral": {"mouthSmile": 0.14, "browInnerUp": 0.08, "eyeWide": 0.10},
+    "neutral": {"mouthSmile": 0.16, "browInnerUp": 0.12, "eyeWide": 0.12},
     "smiling": {
-        "mouthSmile": 0.48,
-        "cheekSquint": 0.25,
-        "eyeSquint": 0.06,
+        "mouthSmile": 0.62,
+        "cheekSquint": 0.40,
+        "eyeSquint": 0.08,
         "mouthDimple": 0.15,
         "browInnerUp": 0.06,
         "browOuterUp": 0.08,
     },
     "serious": {
-        "browDown": 0.28,
-        "eyeSquint": 0.04,
-        "mouthFrown": 0.10,
-        "mouthPress": 0.06,
+        "browDown": 1.0,
+        "eyeSquint": 0.20,
+        "mouthFrown": 0.50,
+        "mouthPress": 0.10,
     },
 }
 
@@ -124,7 +124,7 @@ def perform(
     talking = np.clip(tracks["jawOpen"] * 3, 0, 1)
     for unit, amount in MOODS[expression].items():
         lips = unit in ("mouthSmile", "mouthDimple", "mouthFrown")
-        add(unit, amount * (1 - (0.35 * talking + 0.45 * closing) * lips))
+        add(unit, amount * (1 - (0.25 * talking + 0.45 * closing) * lips))
     _live_face(rng, times, stress, gaze, add, liveliness)
     shift = np.stack([_wander(rng, times, scale, 0.35) for scale in (0.03, 0.012, 0.02)], 1)
     return Performance(

@@ -72,7 +72,7 @@ class SkinPainter:
         strength = self.rng.uniform(0.55, 1.1) * (1 - 0.6 * self.traits.tone)
         self.tint(red * strength, (0.04, -0.28, -0.22))
         self.tint(self.blob(0, 7.75, 0.5, 0.25), (0.02, 0.015, -0.03))
-        bags = self.blob(0.23, 7.155, 0.13, 0.05) * (0.08 + 0.3 * self.traits.age)
+        bags = self.blob(0.23, 7.155, 0.13, 0.05) * (0.06 + 0.5 * self.traits.age)
         bags += 0.1 * self.blob(0.12, 7.25, 0.05, 0.08)
         self.tint(bags, (-0.7, -0.95, -0.75))
 
@@ -91,7 +91,7 @@ class SkinPainter:
         """Lines of the forehead and beside the eyes, folds, spots; moles and freckles."""
         age, rng = self.traits.age, self.rng
         if age > 0.12:
-            strength = min(1.0, (age - 0.12) * 1.7)
+            strength = min(1.0, (age - 0.12) * 1.8)
             lines = np.zeros_like(self.angle)
             for height in np.linspace(7.6, 7.86, 4):
                 wave = 0.012 * self.coarse + 0.02 * np.cos(self.angle * 5)
@@ -101,8 +101,8 @@ class SkinPainter:
                 off = (self.height - 7.27 - slope * (self.side - 0.40)) / 0.008
                 lines += np.exp(-(off**2) - ((self.side - 0.48) / 0.07) ** 2)
             fold = self.side - 0.20 - 0.55 * (6.95 - self.height)
-            lines += 0.5 * np.exp(-((fold / 0.03) ** 2) - ((self.height - 6.82) / 0.14) ** 2)
-            self.tint(0.32 * strength * np.clip(lines, 0, 1), (-0.8, -1, -0.95))
+            lines += 0.8 * np.exp(-((fold / 0.03) ** 2) - ((self.height - 6.82) / 0.14) ** 2)
+            self.tint(0.55 * strength * np.clip(lines, 0, 1), (-0.8, -1, -0.95))
             for _ in range(int(12 * strength)):
                 self.tint(self.spot(0.014), (-0.16, -0.2, -0.2))
         for _ in range(rng.integers(0, 3)):
