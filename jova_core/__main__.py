@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from . import __version__
 from .bench import cli as bench
-from .commands import codecs, convert, data, evaluate, generate, plan, quantize, train
+from .commands import codecs, convert, data, evaluate, generate, join, plan, quantize, train
 from .commands.console import note
 from .commands.settings_file import expand
 from .errors import JoVAError
@@ -16,6 +16,7 @@ COMMANDS = {
     "train": (train.add_options, train.run, "train a JoVA"),
     "convert": (convert.add_options, convert.run, "public video backbone → first JoVA checkpoint"),
     "quantize": (quantize.add_options, quantize.run, "checkpoint → one with 8-bit weights"),
+    "join": (join.add_options, join.run, "video branch of one checkpoint, audio branch of another"),
     "plan": (plan.add_options, plan.run, "memory that a clip needs, before the run"),
     "data": (data.add_options, data.run, "render and encode training data"),
     "train-codecs": (codecs.add_options, codecs.run, "train the mini's codecs"),

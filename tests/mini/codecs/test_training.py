@@ -106,6 +106,22 @@ def test_steps_can_be_repeated_exactly(dataset, tmp_path):
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
+@pytest.mark.parametrize("train", [train_video_codec, train_audio_codec])
+def test_products_in_bf16_train_nearly_the_same_weights(dataset, tmp_path, train):
+    """Their steps differ, for products are rounded, and the weights stay fp32."""
+    made = {
+        dtype: train(
+            dataset, tmp_path / dtype, steps=3, batch=2, lr=1e-4, compiled=False, dtype=dtype
+        )
+        for dtype in ("fp32", "bf16")
+    }
+    pairs = list(zip(*(codec.parameters() for codec in made.values()), strict=True))
+    assert all(rounded.dtype == torch.float32 for _, rounded in pairs)
+    assert any(not torch.equal(*pair) for pair in pairs)
+    for exact, rounded in pairs:
+        assert (exact - rounded).abs().max() < 1e-3
+
+
 def test_training_starts_from_given_weights(dataset, tmp_path):
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
     trained = train_audio_codec(dataset, first, steps=3, batch=2, compiled=False)
