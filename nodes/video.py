@@ -144,6 +144,7 @@ class JoVASampleMedia(io.ComfyNode):
                 io.Image.Output(display_name="film", tooltip="All frames of the clip."),
                 io.Audio.Output(display_name="voice", tooltip="The voice of the clip."),
                 io.Float.Output(display_name="fps", tooltip="Frame rate of the clip."),
+                io.Mask.Output(display_name="mouth_mask", tooltip="The mouth; for JoVA Task."),
             ],
         )
 

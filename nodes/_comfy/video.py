@@ -75,11 +75,11 @@ def _kept_audio(config: JoVAConfig, given: Given | None, wave: Tensor, rate: int
     return wave[..., round(given.lead * rate / Timeline.of(config).fps) :]
 
 
-def sample_media(name: str) -> tuple[Tensor, Tensor, dict[str, Any], float]:
-    """Portrait, video, voice and frame rate of a bundled character."""
+def sample_media(name: str) -> tuple[Tensor, Tensor, dict[str, Any], float, Tensor]:
+    """Portrait, video, voice, frame rate and mouth mask `[F, H, W]` of a bundled character."""
     sample = load_sample(name)
-    video = to_image(sample.frames)
-    return video[:1], video, to_audio(sample.audio, sample.sample_rate), float(sample.fps)
+    video, voice = to_image(sample.frames), to_audio(sample.audio, sample.sample_rate)
+    return video[:1], video, voice, float(sample.fps), sample.mouth_mask()
 
 
 def sync_report(

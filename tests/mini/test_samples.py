@@ -27,3 +27,13 @@ def test_a_sample_is_a_clip_of_the_minis_kind(name):
 def test_an_unknown_name_gets_the_list():
     with pytest.raises(JoVAError, match="brown-hair, blond-hair, purple-hair"):
         load_sample("nobody")
+
+
+@pytest.mark.parametrize("name", sample_names())
+def test_the_mouth_mask_is_the_box_in_every_frame(name):
+    one = load_sample(name)
+    mask = one.mouth_mask()
+    x0, y0, x1, y1 = one.mouth
+    assert mask.shape == one.frames.shape[:3]
+    assert mask[:, y0:y1, x0:x1].all()
+    assert int(mask[0].sum()) == (x1 - x0) * (y1 - y0)

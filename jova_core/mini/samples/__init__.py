@@ -32,6 +32,13 @@ class Sample:
     prompt: Prompt
     mouth: tuple[int, int, int, int]  # px (x0, y0, x1, y1), around the mouth of all frames
 
+    def mouth_mask(self) -> Tensor:
+        """Float `[F, H, W]`, 1 around the mouth, else 0."""
+        x0, y0, x1, y1 = self.mouth
+        mask = torch.zeros(self.frames.shape[:3])
+        mask[:, y0:y1, x0:x1] = 1
+        return mask
+
 
 def sample_names() -> tuple[str, ...]:
     """Names that `load_sample` takes."""
