@@ -14,6 +14,7 @@ from ..mini.evaluation.film_tasks import FilmTasks
 from ..mini.evaluation.listening import check_judges
 from ..mini.evaluation.people import evaluate_people, truths
 from ..mini.evaluation.people_looks import CLASSES, looks_for
+from ..mini.evaluation.voices_alone import evaluate_voices, lines_to_say, say
 from ..mouth.landmarks import LipDetector
 from ..pipeline import JoVAPipeline, SampleSettings
 from ..prompt import Prompt
@@ -36,11 +37,16 @@ def add_people_options(parser: ArgumentParser) -> None:
     add("--people", action="store_true", help="held-out people, by the judges of the extra eval")
     add("--cast", type=int, default=100, help="of the training data (default 100)")
     add("--cast-seed", type=int, default=0, help="of the training data (default 0)")
+    words = "the audio branch by itself on phrases of the plan, spoken or not, without pictures"
+    add("--voices-alone", action="store_true", help=words)
     add("--split", choices=("heldout", "unseen"), default="heldout", help="unseen: of words")
 
 
 def run_people(options: Namespace, base: dict[str, Any], limit: int) -> None:
     """Make the clips, judge them and print the figures. Raises JoVAError."""
+    if options.voices_alone:
+        _run_voices(options, base, limit)
+        return
     check_judges()
     pipeline = load_pipeline(options.checkpoint, options.codecs)
     casting = Casting(seed=options.cast_seed, cast=options.cast, split=options.split)
@@ -77,11 +83,30 @@ def run_people(options: Namespace, base: dict[str, Any], limit: int) -> None:
     _write(options, pipeline, figures | {"settings": base})
 
 
-def _write(options: Namespace, pipeline: JoVAPipeline, figures: dict[str, Any]) -> None:
-    figures["samples"] = pipeline.notes.get("samples")
+def _run_voices(options: Namespace, base: dict[str, Any], limit: int) -> None:
+    """Sample voices without pictures, judge them and print the figures. Raises JoVAError."""
+    check_judges("words", "phonemes", "naturalness")
+    pipeline = load_pipeline(options.checkpoint, options.codecs)
+    lines = lines_to_say(options.data, options.split, limit, options.seed)
+    waves = say(pipeline, lines, SampleSettings(**base, seed=options.seed))
+    with Bar("evaluate", "voice") as progress:
+        figures = evaluate_voices(lines, waves, progress=progress)
+    _save(options, pipeline, figures | {"settings": base})
+    rows = [f"{name:24}{_cell(value)}" for name, value in figures.items() if name in ROWS]
+    said = zip(figures["wanted"], figures["heard"], strict=True)
+    result("\n".join([*rows, *(f"{wanted} | {heard}" for wanted, heard in said)]))
+
+
+def _save(options: Namespace, pipeline: JoVAPipeline, figures: dict[str, Any]) -> None:
+    """All figures to the file that --json names."""
     if options.json is not None:
+        about = {"samples": pipeline.notes.get("samples")}
         with atomic_write(options.json) as temporary:
-            temporary.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+            temporary.write_text(json.dumps(figures | about, indent=1), encoding="utf-8")
+
+
+def _write(options: Namespace, pipeline: JoVAPipeline, figures: dict[str, Any]) -> None:
+    _save(options, pipeline, figures)
     lines = [f"{'':24}{'made':>10}{'ceiling':>10}{'truth':>10}"]
     for name in ROWS:
         cells = "".join(_cell(figures.get(f"{name}{end}")) for end in ("", "_ceiling", "_truth"))
