@@ -34,7 +34,7 @@ def vae_decode_audio(world):
 @check("VAEEncode, VAEEncodeAudio")
 def vae_encode_round_trip(world):
     video_vae, audio_vae = world.vaes()
-    _, video, voice, _ = world.run("JoVASampleMedia")
+    _, video, voice, _, _ = world.run("JoVASampleMedia")
     latent = world.run("VAEEncode", pixels=video, vae=video_vae)[0]
     back = world.run("VAEDecode", samples=latent, vae=video_vae)[0]
     psnr = float(-10 * (back - video[: len(back)]).square().mean().log10())
@@ -63,7 +63,7 @@ def clip_text_encode(world):
 @check("given audio (JoVA Task)")
 def given_audio_is_clean_and_kept(world):
     _, audio_vae = world.vaes()
-    _, _, voice, _ = world.run("JoVASampleMedia")
+    _, _, voice, _, _ = world.run("JoVASampleMedia")
     given = {"audio": voice, "audio_vae": audio_vae}
     (_, known), (_, audio), times = _given(world, {"audio": voice}, given="audio", **given)
     assert float((audio - known).abs().max()) < 1e-5, "the given audio changed"
@@ -75,7 +75,7 @@ def given_audio_is_clean_and_kept(world):
 @check("given video (JoVA Task)")
 def given_video_is_clean_and_kept(world):
     video_vae, _ = world.vaes()
-    _, frames, _, fps = world.run("JoVASampleMedia")
+    _, frames, _, fps, _ = world.run("JoVASampleMedia")
     given = {"film": frames, "video_vae": video_vae, "film_fps": fps}
     (known, _), (video, _), times = _given(world, {"film": frames}, given="video", **given)
     assert float((video - known).abs().max()) < 1e-4, "the given video changed"
@@ -115,7 +115,7 @@ def latents_equal_the_command_lines(world):
     pipeline = core.mini.load_pipeline()
     model = world.run("JoVALoadModel", checkpoint=BUNDLED, weight_dtype="fp32")[0]
     video_vae, audio_vae = world.vaes()
-    portrait, video, voice, _ = world.run("JoVASampleMedia")
+    portrait, video, voice, _, _ = world.run("JoVASampleMedia")
     frames = pipeline.timeline.frames((len(video) - 1) // 4 + 1)
     sample = core.samples.load_sample(core.samples.sample_names()[0])
     prompt = core.prompt.Prompt(
