@@ -12,9 +12,10 @@ from torch import Tensor
 
 from jova_core.flow.schedule import simple_sigmas
 from jova_core.flow.solvers import ab2
-from jova_core.latents import AVLatents, Conditioning, denormalise, draw_noise, latent_shapes
+from jova_core.latents import denormalise, draw_noise, latent_shapes
 from jova_core.media.pixels import to_frames
 from jova_core.mini import load_pipeline
+from jova_core.mini.evaluation.alone import alone_velocity
 from jova_core.mini.people import draw_person, held_out_looks
 from jova_core.pipeline import JoVAPipeline
 from jova_core.prompt import Prompt
@@ -25,18 +26,10 @@ STEPS, GUIDANCE, COLUMNS = 16, 2.0, 4
 @torch.inference_mode()
 def pictures(pipeline: JoVAPipeline, captions: list[str], seed: int = 0) -> Tensor:
     """Frames uint8 `[N, H, W, 3]`, one for each caption."""
-    config, count = pipeline.config, len(captions)
-    prompts = [Prompt(video_caption=caption) for caption in captions] + [Prompt()] * count
-    told = Conditioning(text=tuple(encoder.encode(prompts) for encoder in pipeline.encoders))
+    config, prompts = pipeline.config, [Prompt(video_caption=caption) for caption in captions]
+    velocity = alone_velocity(pipeline, prompts, GUIDANCE)
     (_, *shape), _ = latent_shapes(config, 1)
-
-    def velocity(x: AVLatents, sigma: float) -> AVLatents:
-        time = torch.full((2 * count,), 1000 * sigma)
-        both = pipeline.model(AVLatents(video=x.video.repeat(2, 1, 1, 1, 1)), time, time, told)
-        cond, uncond = both.video.chunk(2)
-        return AVLatents(video=torch.lerp(uncond, cond, GUIDANCE))
-
-    noise = draw_noise((count, *shape), None, seed)
+    noise = draw_noise((len(captions), *shape), None, seed)
     made = ab2(velocity, noise, simple_sigmas(STEPS, config.shift))
     decoded = pipeline.codecs.video.decode(denormalise(config, made).video)
     return torch.cat([to_frames(picture[None]) for picture in decoded])

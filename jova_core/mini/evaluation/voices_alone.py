@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ...flow.schedule import simple_sigmas
 from ...flow.solvers import SOLVERS
-from ...latents import AVLatents, Conditioning, denormalise, draw_noise
+from ...latents import denormalise, draw_noise
 from ...pipeline import JoVAPipeline, SampleSettings
 from ...prompt import Prompt
 from ..data.people_clips import FPS, FRAME_COUNTS, LEAD_SECONDS, TAIL_SECONDS, Split
@@ -24,6 +24,7 @@ from ..people import draw_person
 from ..text.pronounce import pronounce
 from ..voices.cache import read_plan
 from ..voices.cast import audio_caption, find_voice
+from .alone import alone_velocity
 from .evaluate import mean
 from .listening import heard_phonemes, heard_words, is_audible, naturalness, phoneme_errors
 from .words import words_right, words_right_shuffled
@@ -69,18 +70,9 @@ def say(
     sigmas = simple_sigmas(settings.steps, settings.shift or config.shift)
     for frames in sorted({line.frames for line in lines}):
         rows = [n for n, line in enumerate(lines) if line.frames == frames]
-        prompts = [lines[n].prompt for n in rows] + [Prompt()] * len(rows)
-        text = tuple(encoder.encode(prompts) for encoder in pipeline.encoders)
+        velocity = alone_velocity(pipeline, [lines[n].prompt for n in rows], settings.cfg_audio)
         length = pipeline.timeline.audio_latents(frames)
         noise = draw_noise(None, (len(rows), config.audio.channels, length), settings.seed)
-        conditioning = Conditioning(text=text)
-
-        def velocity(x: AVLatents, sigma: float, told: Conditioning = conditioning) -> AVLatents:
-            time = torch.full((2 * len(x.audio),), 1000 * sigma)
-            both = pipeline.model(AVLatents(audio=x.audio.repeat(2, 1, 1)), time, time, told).audio
-            cond, uncond = both.chunk(2)
-            return AVLatents(audio=torch.lerp(uncond, cond, settings.cfg_audio))
-
         latents = SOLVERS[settings.solver](velocity, noise, sigmas)
         made: Tensor = pipeline.codecs.audio.decode(denormalise(config, latents).audio)
         for n, wave in zip(rows, made.clamp(-1, 1), strict=True):
