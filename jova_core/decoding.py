@@ -112,7 +112,7 @@ def decode(
     """
     check_finite(latents)
     raw = denormalise(pipeline.config, latents)
-    with torch.inference_mode():
+    with torch.inference_mode(), fast_fp32():
         pictures = to_frames(pipeline.codecs.video.decode(raw.video))
     audio = _decode_audio(pipeline, raw.audio, frames + _lead(given))
     chunks, audio = _put_back(pipeline, given, [pictures], audio)
@@ -147,7 +147,8 @@ def _decode_video(pipeline: JoVAPipeline, latents: Tensor, chunk: int) -> Iterat
         yield frames
 
 
-@torch.inference_mode()
 def _decode_audio(pipeline: JoVAPipeline, latents: Tensor, frames: int) -> Tensor:
-    chunks = list(pipeline.codecs.audio.decode_stream(latents, chunk=AUDIO_CHUNK))
+    # The products that `generate` has, so that every way to a clip gives the same audio.
+    with torch.inference_mode(), fast_fp32():
+        chunks = list(pipeline.codecs.audio.decode_stream(latents, chunk=AUDIO_CHUNK))
     return torch.cat(chunks, dim=1)[0, : pipeline.timeline.audio_samples(frames)].clamp(-1, 1)

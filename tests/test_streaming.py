@@ -29,7 +29,7 @@ def test_pieces_are_the_whole(pipeline, seconds, chunk):
     assert len(film) == frames == made.frames.count
     assert max(len(part) for part in chunks) <= 4 * chunk
     assert (film.int() - whole.frames.int()).abs().max() <= 1
-    torch.testing.assert_close(made.audio, whole.audio, atol=1e-6, rtol=0)
+    assert torch.equal(made.audio, whole.audio)
     raw = denormalise(pipeline.config, latents).video
     with torch.inference_mode(), fast_fp32():
         parts = torch.cat(list(pipeline.codecs.video.decode_stream(raw.split(chunk, 2))), dim=2)
