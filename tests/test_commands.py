@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -336,3 +338,19 @@ def test_bench_names_its_phases(capsys, monkeypatch, what, names):
     assert all(0 < figures[name] < 60 for name in names)
     assert main(["bench", what, "--repeat", "0"]) == 2
     assert main(["bench", what, "--tiny"]) == 2
+
+
+@pytest.mark.parametrize(("chosen", "kept"), [(None, "passive"), ("active", "active")])
+def test_threads_wait_without_spinning_unless_somebody_chose(chosen, kept):
+    """The setting is there before torch, which reads it once."""
+    code = (
+        "import os, sys; sys.modules['torch'] = None\n"  # whoever imports it now fails
+        "try: import jova_core.__main__\n"
+        "except ImportError: print(os.environ['OMP_WAIT_POLICY'])"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+    environment |= {"OMP_WAIT_POLICY": chosen} if chosen else {}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.strip() == kept
