@@ -98,7 +98,7 @@ def test_encoding(tmp_path, rng):
     root.mkdir()
     kills, finished = 0, set()
     for _ in range(7):
-        kills += killed("encode", root, rng, longest)
+        kills += killed("encode", root, rng, longest / 2)
         shards = {path: path.read_bytes() for path in (root / "out").glob(PATTERN)}
         assert finished <= set(shards.items()), "a finished shard was lost or changed"
         finished = set(shards.items())
