@@ -8,7 +8,6 @@ from torch import Tensor
 
 from .flow.cache import StepCache
 from .flow.guidance import classifier_free
-from .flow.schedule import simple_sigmas
 from .flow.solvers import SOLVERS, Velocity
 from .latents import AVLatents, Conditioning, draw_noise
 from .model.jova import JoVA
@@ -66,7 +65,6 @@ def sample_cached(
         if progress is not None:
             progress(step + 1, settings.steps)
 
-    shift = model.config.shift if settings.shift is None else settings.shift
-    sigmas = simple_sigmas(settings.steps, shift)
+    sigmas = settings.sigmas(model.config)
     noise = draw_noise(*shapes, settings.seed)
     return SOLVERS[settings.solver](velocity, noise, sigmas, callback)

@@ -58,6 +58,10 @@ class SampleSettings:
         if not 0 <= self.seed < 2**63:
             raise JoVAError(f"The seed is {self.seed}; give a value from 0 to 2^63 - 1.")
 
+    def sigmas(self, config: JoVAConfig) -> Tensor:
+        """The noise levels of sampling a checkpoint."""
+        return simple_sigmas(self.steps, config.shift if self.shift is None else self.shift)
+
     def scales(self, sigma: float) -> tuple[float, float]:
         """Guidance scales of video and audio at a noise level; 1 is none."""
         pairs = (
@@ -137,9 +141,8 @@ def sample(
         if progress is not None:
             progress(step + 1, settings.steps)
 
-    shift = config.shift if settings.shift is None else settings.shift
-    sigmas = simple_sigmas(settings.steps, shift)
-    return SOLVERS[settings.solver](velocity, clean.put_into(noise), sigmas, callback)
+    start = clean.put_into(noise)
+    return SOLVERS[settings.solver](velocity, start, settings.sigmas(config), callback)
 
 
 @dataclass(frozen=True, kw_only=True)

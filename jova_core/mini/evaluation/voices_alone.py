@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...flow.schedule import simple_sigmas
 from ...flow.solvers import SOLVERS
 from ...latents import denormalise, draw_noise
 from ...pipeline import JoVAPipeline, SampleSettings
@@ -67,7 +66,7 @@ def say(
 ) -> list[np.ndarray]:
     """Waves `[N]` of the lines, those of one length sampled at once."""
     config, waves = pipeline.config, [np.zeros(0, np.float32)] * len(lines)
-    sigmas = simple_sigmas(settings.steps, settings.shift or config.shift)
+    sigmas = settings.sigmas(config)
     for frames in sorted({line.frames for line in lines}):
         rows = [n for n, line in enumerate(lines) if line.frames == frames]
         velocity = alone_velocity(pipeline, [lines[n].prompt for n in rows], settings.cfg_audio)
