@@ -49,6 +49,7 @@ _OPTIONS = {
     "pictures_area": "where λ falls in steps of single pictures: mouth or face",
     "video_weight": "weight of the video loss",
     "audio_weight": "weight of the audio loss",
+    "alignment_weight": "weight of hearing which sound is spoken when, where the data tell",
     "audio_alone": "share of audio-only steps, which train the voice four times as fast",
     "stills": "share of steps on single pictures, which train looks seven times as fast",
     "alone_times": "samples of a step of one stream, as a multiple of --batch",

@@ -18,6 +18,7 @@ from ..flow.path import interpolate, shift_sigma, velocity_target
 from ..latents import AVLatents, Conditioning
 from ..prompt import Prompt
 from ..timeline import Timeline
+from .alignment import Heard
 from .places import Places
 from .sample import Draw
 from .settings import TrainSettings
@@ -48,6 +49,7 @@ class Batch:
     sigma_video: Tensor  # [B], for the log
     sigma_audio: Tensor
     places: Places | None = None  # where a part of the pictures counts
+    heard: Heard | None = None  # where the sounds of the transcript are told apart
 
 
 @dataclass(frozen=True, kw_only=True)

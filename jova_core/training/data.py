@@ -17,6 +17,7 @@ from ..config import JoVAConfig
 from ..errors import JoVAError
 from ..latents import AVLatents, normalise
 from ..mouth.area import face_area
+from .alignment import Heard, check_alignment, heard_sounds
 from .batch import Batch, Kind, Take, assemble, make_takes, of_kind
 from .places import cells_of, choose_places
 from .sample import Draw, draw, draw_noise, stream_seed
@@ -36,6 +37,7 @@ class Bucket:
     mouth: list[Tensor] = field(default_factory=list)  # uint8 [T, h, w]
     face: list[Tensor] = field(default_factory=list)  # uint8 [1, h, w], in the first picture
     disguised: list[Tensor | None] = field(default_factory=list)  # [C_a, L], where there is one
+    sounds: list[Tensor | None] = field(default_factory=list)  # [L]: `heard_sounds`, where known
     # Made beforehand, by what they are for; an encoded data set makes them with each batch.
     takes: list[dict[Kind, list[Take]]] = field(default_factory=list)
 
@@ -50,12 +52,13 @@ class Bucket:
         latents: AVLatents,
         mouth: Tensor,
         face: Tensor,
-        disguised: Tensor | None,
+        disguised: Tensor | None = None,
         *,
+        sounds: Tensor | None = None,
         takes: dict[Kind, list[Take]],
     ) -> None:
         """One more clip, its latents `[C, T, h, w]` and `[C_a, L]`."""
-        row = (info, latents.video, latents.audio, mouth, face, disguised, takes)
+        row = (info, latents.video, latents.audio, mouth, face, disguised, sounds, takes)
         for kept, part in zip(vars(self).values(), row, strict=True):
             kept.append(part)
 
@@ -74,12 +77,13 @@ class LatentSet:
         self.config = config
         for info in encoded.clips:
             audio = encoded.latents[f"{info.id}.audio"]
+            more = {"sounds": encoded.latents.get(f"{info.id}.sounds")}
             if not info.frames:
-                self.add_voice(info, audio)
+                self.add_voice(info, audio, **more)
                 continue
             raw = AVLatents(video=encoded.latents[f"{info.id}.video"], audio=audio)
-            disguised = encoded.latents.get(f"{info.id}.disguised")
-            self.add(info, raw, encoded.masks[info.id], disguised)
+            more["disguised"] = encoded.latents.get(f"{info.id}.disguised")
+            self.add(info, raw, encoded.masks[info.id], **more)
         self.digest = _digest(encoded.clips, [*self.buckets, *self.spoken])
 
     def add(
@@ -87,12 +91,14 @@ class LatentSet:
         info: TrainingClip,
         raw: AVLatents,
         mouth: Tensor,
+        *,
         disguised: Tensor | None = None,
+        sounds: Tensor | None = None,
         takes: dict[Kind, list[Take]] | None = None,
     ) -> None:
         """Take one more clip, raw latents `[C, T, h, w]` and `[C_a, L]` and mask `[T, h, w]`.
 
-        disguised: `[C_a, L]`, the same speech in another voice and room.
+        disguised: `[C_a, L]`, the same speech in another voice and room; sounds: see `SourceClip`.
         """
         scaled = self._normalised(raw)
         lengths = [bucket.clips[0].frames for bucket in self.buckets]
@@ -101,10 +107,16 @@ class LatentSet:
             self.buckets.insert(place, Bucket())
         other = None if disguised is None else self._normalised(AVLatents(audio=disguised)).audio
         face = face_area(mouth[:1])
-        self.buckets[place].add(info, scaled, mouth, face, other, takes=takes or {})
+        more = {"sounds": self._heard(sounds, raw.audio), "takes": takes or {}}
+        self.buckets[place].add(info, scaled, mouth, face, other, **more)
 
     def add_voice(
-        self, info: TrainingClip, audio: Tensor, takes: dict[Kind, list[Take]] | None = None
+        self,
+        info: TrainingClip,
+        audio: Tensor,
+        *,
+        sounds: Tensor | None = None,
+        takes: dict[Kind, list[Take]] | None = None,
     ) -> None:
         """Take one more voice without pictures, raw latents `[C_a, L]`."""
         scaled = self._normalised(AVLatents(audio=audio)).audio
@@ -115,7 +127,14 @@ class LatentSet:
         nothing = torch.zeros(1, 1, 1, device=audio.device)
         video = nothing.bfloat16().expand(self.config.video.channels, 1, 1, 1)
         latents, none = AVLatents(video=video, audio=scaled), nothing.byte()
-        same[0].add(info, latents, none, none, None, takes=takes or {})
+        more = {"sounds": self._heard(sounds, audio), "takes": takes or {}}
+        same[0].add(info, latents, none, none, **more)
+
+    def _heard(self, sounds: Tensor | None, audio: Tensor) -> Tensor | None:
+        """The sound that each latent of `[C_a, L]` speaks, where the times of sounds are known."""
+        if sounds is None:
+            return None
+        return heard_sounds(sounds, audio.shape[1], float(self.config.audio.latent_rate))
 
     def _normalised(self, raw: AVLatents) -> AVLatents:
         """Raw latents of one clip, as the network sees them, in bf16."""
@@ -148,7 +167,27 @@ class LatentSet:
         batch = assemble(kind, takes, clean, noise, mouth, **about)
         if kind == "clips" and settings.places < 1:
             batch = self._on_places(batch, first, settings)
+        if kind != "pictures" and settings.alignment_weight:
+            batch = replace(batch, heard=self._heard_in(clips, takes, device))
         return batch
+
+    def _heard_in(self, clips: Bucket, takes: Sequence[Take], device: torch.device) -> Heard:
+        """The sounds of a batch; none in samples whose transcript is left out.
+
+        JoVAError where no clip tells the times of its sounds.
+        """
+        check_alignment(self.config)
+        if not any(known is not None for b in (*self.buckets, *self.spoken) for known in b.sounds):
+            raise JoVAError(
+                "No clip of the data tells when the sounds of its transcript are spoken; leave "
+                "--alignment-weight at 0, or encode people with `jova data encode` again."
+            )
+        none = torch.full(clips.audio[0].shape[1:], -1, dtype=torch.short)
+        sounds = [
+            none if heard is None or "transcript" not in take.draw.keep else heard
+            for heard, take in zip(clips.sounds, takes, strict=True)
+        ]
+        return Heard.of(torch.stack(sounds).to(device), self.config)
 
     def _takes(
         self,
@@ -233,7 +272,7 @@ class LatentSet:
             latents = AVLatents(video=bucket.video[row][:, :1], audio=audio)
             face = bucket.face[row]
             area = face if settings.pictures_area == "face" else bucket.mouth[row][:1]
-            picked.add(bucket.clips[row], latents, area, face, None, takes=bucket.takes[row])
+            picked.add(bucket.clips[row], latents, area, face, takes=bucket.takes[row])
         return picked
 
 

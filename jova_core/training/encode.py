@@ -150,21 +150,21 @@ def encode_clip(
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """Raw latents `video` and `audio` in bf16 and the `mouth` mask, uint8 `[T, h, w]`; and notes.
 
-    `disguised` too, where the clip has it; `audio` alone of a clip without frames.
+    `disguised` and `sounds` too, where the clip has them; no pictures of a clip without frames.
 
     Raises RejectedError for a clip without mouths.
     """
     mouth, notes = clip.mouth, clip.notes
+    encoded = {"audio": encode_audio(clip.audio, codecs)}
+    if clip.sounds is not None:
+        encoded["sounds"] = clip.sounds
     if not len(clip.frames):
-        return {"audio": encode_audio(clip.audio, codecs)}, notes
+        return encoded, notes
     if mouth is None:
         mouth, more = _find_mouth(clip.frames, config, detector, mouths)
         notes += more
-    encoded = {
-        "video": codecs.video.encode(to_video(clip.frames))[0].bfloat16(),
-        "audio": encode_audio(clip.audio, codecs),
-        "mouth": mouth.byte(),
-    }
+    encoded["video"] = codecs.video.encode(to_video(clip.frames))[0].bfloat16()
+    encoded["mouth"] = mouth.byte()
     if clip.disguised is not None:
         encoded["disguised"] = encode_audio(clip.disguised, codecs)
     return encoded, notes

@@ -51,23 +51,27 @@ def describe(
 
     All processes call it, since it gathers their samples.
     """
-    video, audio, total, mouth, sigma_video, sigma_audio, share = (
+    alignment = terms.audio.new_zeros(1) if terms.alignment is None else terms.alignment
+    video, audio, total, mouth, sigma_video, sigma_audio, share, alignment = (
         distributed.gather(value.detach().float().contiguous()).cpu()
         for value in (
             terms.video_plain,
             terms.audio,
-            terms.weighed(settings.video_weight, settings.audio_weight),
+            terms.weighed(settings),
             terms.mouth,
             batch.sigma_video,
             batch.sigma_audio,
             batch.mouth.mean(dim=(1, 2, 3, 4)),
+            alignment,
         )
     )
+    aligned = {} if terms.alignment is None else {"alignment": round(float(alignment.mean()), 5)}
     return {
         "loss": round(float(total.mean()), 5),
         "video": round(float(video.mean()), 5),
         "audio": round(float(audio.mean()), 5),
         "mouth": round(float(mouth.mean()), 5),
+        **aligned,
         "mouth_share": round(float(share.mean()), 5),
         "grad_norm": round(float(norm), 4),
         "video_by_time": time_bins(sigma_video, video),

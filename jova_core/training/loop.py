@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ..model.joint import Joint
 from ..model.jova import JoVA
 from ..model.lora import LoRAConfig, add_lora, save_lora
 from .ahead import made_ahead
+from .alignment import AlignmentLoss
 from .clock import Clock
 from .curve import write_curve
 from .data import Batch, LatentSet
@@ -131,7 +132,7 @@ def train(
         while step < settings.steps:
             batch = next(batches)
             terms = losses(weights.network, batch, settings, run)
-            loss = terms.weighed(settings.video_weight, settings.audio_weight).mean()
+            loss = terms.weighed(settings).mean()
             loss.backward()
             norm = weights.take_gradients()
             if not (finite(loss) and finite(norm)):
@@ -297,8 +298,10 @@ def losses(
     """Forward pass and loss terms of one batch."""
     if batch.places is not None:
         model, run = partial(model, whole=False), only_places(run, batch.places)
+    if batch.heard is not None:
+        run = AlignmentLoss(run, batch.heard)
     predicted = model(batch.x, batch.t_video, batch.t_audio, batch.conditioning, run=run)
-    return flow_losses(
+    terms = flow_losses(
         predicted,
         batch.target,
         (batch.made_video, batch.made_audio),
@@ -306,3 +309,4 @@ def losses(
         mouth_weight=settings.mouth_weight,
         mouth_form=settings.mouth_form,
     )
+    return terms if batch.heard is None else replace(terms, alignment=run.value)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..latents import AVLatents
+from .settings import TrainSettings
 
 # Less than this share of a stream weighs as if it were as much: else a few latents decide a step.
 LEAST_SHARE = 0.05
@@ -17,16 +18,20 @@ LEAST_SHARE = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class LossTerms:
-    """Per-sample losses `[B]`: both terms of the objective, and plain parts for the log."""
+    """Per-sample losses `[B]`: the terms of the objective, and plain parts for the log."""
 
     video: Tensor
     audio: Tensor
     video_plain: Tensor
     mouth: Tensor
+    alignment: Tensor | None = None
 
-    def weighed(self, video_weight: float, audio_weight: float) -> Tensor:
-        """video_weight · video + audio_weight · audio, `[B]`: its mean is minimised."""
-        return video_weight * self.video + audio_weight * self.audio
+    def weighed(self, settings: TrainSettings) -> Tensor:
+        """The terms by the weights of the settings, `[B]`: its mean is minimised."""
+        loss = settings.video_weight * self.video + settings.audio_weight * self.audio
+        if self.alignment is None:
+            return loss
+        return loss + settings.alignment_weight * self.alignment
 
 
 def mouth_loss(

@@ -65,6 +65,7 @@ _LEAST = {
         "mouth_weight",
         "video_weight",
         "audio_weight",
+        "alignment_weight",
         "alone_shift",
     ),
 }
@@ -93,6 +94,7 @@ class TrainSettings:
     pictures_area: Literal["mouth", "face"] = "mouth"
     video_weight: float = 1.0
     audio_weight: float = 1.0
+    alignment_weight: float = 0.0  # of the sounds that audio latents speak; see `alignment`
     audio_alone: float = 0.0  # of the steps: audio and text only, without pictures
     stills: float = 0.0  # of the steps: single pictures without audio, which teach looks
     alone_times: int = 1  # samples of a step of one stream, which is cheap, over the batch

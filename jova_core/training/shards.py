@@ -58,8 +58,9 @@ class Outcome:
 class Encoded:
     """The data of a `LatentSet`: raw latents `<id>.video` and `<id>.audio`, mouth masks.
 
-    Some clips have `<id>.disguised` too: their speech in another voice and room. A clip of 0 frames
-    is a voice alone, without video and mask.
+    Some clips have `<id>.disguised` too, their speech in another voice and room, and `<id>.sounds`,
+    the times of the transcript's sounds. A clip of 0 frames is a voice alone, without video and
+    mask.
     """
 
     clips: tuple[TrainingClip, ...]
@@ -71,8 +72,7 @@ class Encoded:
 def write_shard(
     folder: Path, tensors: dict[str, Tensor], outcomes: Sequence[Outcome], stats: LatentStats
 ) -> Path:
-    """Write the next shard: `<id>.video`, `<id>.audio`, `<id>.mouth` of every encoded clip, and
-    `<id>.disguised` of those that have it; of a voice alone `<id>.audio`."""
+    """Write the next shard: what `encode_clip` gave of every clip, each under `<id>.<name>`."""
     numbers = [int(path.stem.split("-")[1]) for path in folder.glob(PATTERN)]
     path = folder / f"shard-{max(numbers, default=-1) + 1:05d}.safetensors"
     about = {
@@ -116,7 +116,7 @@ def read_encoded(folder: Path) -> Encoded:
             if not tensors.keys() >= {f"{clip.id}.{part}" for part in needed}:
                 raise _damaged(path, KeyError(clip.id))
             clips.append(clip)
-            for part in ("video", "audio", "disguised"):
+            for part in ("video", "audio", "disguised", "sounds"):
                 if (name := f"{clip.id}.{part}") in tensors:
                     latents[name] = tensors[name]
             if clip.frames:

@@ -23,8 +23,9 @@ class SourceClip:
 
     frames: uint8 `[F, H, W, 3]`, F legal, or 0 for a voice alone in a stream; audio: `[N]`, exactly
     as long; mouth: bool `[T, h, w]`, None if it has to be found; disguised: `[N]`, the same speech
-    in another voice and room, to be given in its place; notes: remarks for the user, a sentence
-    each.
+    in another voice and room, to be given in its place; sounds: float32 `[n, 2]`, start and end in
+    seconds of each sound of the transcript, NaN where unknown; notes: remarks for the user, a
+    sentence each.
     """
 
     frames: Tensor
@@ -32,6 +33,7 @@ class SourceClip:
     prompt: Prompt
     mouth: Tensor | None = None
     disguised: Tensor | None = None
+    sounds: Tensor | None = None
     notes: tuple[str, ...] = ()
 
 

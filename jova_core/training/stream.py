@@ -173,7 +173,8 @@ class ClipStream(LatentSet):
         parts = {name: torch.from_numpy(part).to(self.device) for name, part in made.parts.items()}
         takes = {kind: self._received(sent) for kind, sent in made.takes.items()}
         if not len(parts["frames"]):
-            self.add_voice(made.info, encode_audio(parts["audio"], self.codecs), takes)
+            audio = encode_audio(parts["audio"], self.codecs)
+            self.add_voice(made.info, audio, sounds=parts.get("sounds"), takes=takes)
             return
         for mirrored in (False, True)[: 1 + self.rules.mirrored]:
             clip = SourceClip(
@@ -182,12 +183,14 @@ class ClipStream(LatentSet):
                 prompt=made.info.prompt,
                 mouth=parts["mouth"].flip(2) if mirrored else parts["mouth"],
                 disguised=parts.get("disguised"),
+                sounds=parts.get("sounds"),
             )
             encoded, _ = encode_clip(clip, self.config, self.codecs, None, MouthRules())
             raw = AVLatents(video=encoded["video"], audio=encoded["audio"])
             if mirrored:
                 takes = {kind: list(map(_mirrored, same)) for kind, same in takes.items()}
-            self.add(made.info, raw, encoded["mouth"], encoded.get("disguised"), takes)
+            more = {name: encoded.get(name) for name in ("disguised", "sounds")}
+            self.add(made.info, raw, encoded["mouth"], **more, takes=takes)
 
     def _received(self, sent: "_Sent") -> list[Take]:
         texts = [torch.from_numpy(t).to(self.device).view(torch.bfloat16) for t in sent.texts]

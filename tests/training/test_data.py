@@ -183,7 +183,7 @@ def test_a_step_of_the_voice_alone_has_no_pictures_and_no_given_voice(latents, e
     assert not terms.video.any()
     assert not terms.mouth.any()
     assert (terms.audio > 0).all()
-    terms.weighed(1.0, 1.0).mean().backward()
+    terms.weighed(TrainSettings()).mean().backward()
     moved = {
         name.split(".")[2]
         for name, p in model.named_parameters()

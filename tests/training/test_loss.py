@@ -5,6 +5,7 @@ import torch
 
 from jova_core.latents import AVLatents
 from jova_core.training.loss import flow_losses, mouth_loss
+from jova_core.training.settings import TrainSettings
 
 # One clip of one latent frame: four cells, two channels; the mouth is the last cell.
 PREDICTED = torch.tensor([[[[[1.0, 2.0], [3.0, 4.0]]], [[[0.0, 1.0], [0.0, 2.0]]]]])
@@ -43,7 +44,7 @@ def test_the_mouth_weighs_more(form, value):
 )
 def test_gradients_are_those_computed_by_hand(form, factor):
     terms, video, audio = losses(form)
-    terms.weighed(0.5, 2.0).mean().backward()
+    terms.weighed(TrainSettings(video_weight=0.5, audio_weight=2.0)).mean().backward()
     outside, inside = factor
     expected = PREDICTED * torch.where(MOUTH > 0, inside, outside) * 0.5
     torch.testing.assert_close(video.grad, expected)
@@ -52,7 +53,7 @@ def test_gradients_are_those_computed_by_hand(form, factor):
 
 def test_what_is_given_costs_nothing():
     terms, video, audio = losses("weighted", made=0.0, audio_made=0.0)
-    terms.weighed(1.0, 1.0).mean().backward()
+    terms.weighed(TrainSettings()).mean().backward()
     assert float(terms.video.detach()) == float(terms.audio.detach()) == 0
     assert not video.grad.any()
     assert not audio.grad.any()

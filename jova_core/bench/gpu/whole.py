@@ -172,7 +172,7 @@ def _training(
 
     def step() -> None:
         terms = losses(weights.network, batch, settings, run)
-        terms.weighed(settings.video_weight, settings.audio_weight).mean().backward()
+        terms.weighed(settings).mean().backward()
         weights.take_gradients()
         weights.optimizer_step(0, settings.learning_rate)
 

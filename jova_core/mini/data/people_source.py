@@ -39,6 +39,7 @@ from .people_clips import (
     phrases_of,
     write_script,
 )
+from .sound_times import sound_times
 
 # Changes whenever the same numbers would give another clip.
 VERSION = "people-4"
@@ -138,6 +139,7 @@ class PeopleSource:
             prompt=prompt,
             mouth=latent_mask(boxes, found, height=size, width=size).bool(),
             disguised=disguised,
+            sounds=sound_times(script.transcript, script.phones),
         )
 
     def read_fitting(
@@ -169,8 +171,13 @@ class PeopleSource:
             audio_caption=script.audio_caption,
             transcript=script.transcript,
         )
-        none = torch.zeros(0, 0, 0, 3, dtype=torch.uint8)
-        return SourceClip(frames=none, audio=torch.from_numpy(script.audio), prompt=prompt)
+        none, audio = torch.zeros(0, 0, 0, 3, dtype=torch.uint8), torch.from_numpy(script.audio)
+        return SourceClip(
+            frames=none,
+            audio=audio,
+            prompt=prompt,
+            sounds=sound_times(script.transcript, script.phones),
+        )
 
     def _script(self, entry: ClipNumber) -> Script:
         plan = phrases_of(self.voices, self.casting.split, self.keys).utterances

@@ -32,6 +32,7 @@ from jova_core.mini.data.people_clips import (
     PER_LOOK,
     Casting,
     ClipNumber,
+    Heard,
     choose,
     phrases_of,
     write_script,
@@ -39,6 +40,7 @@ from jova_core.mini.data.people_clips import (
 from jova_core.mini.data.people_films import make_films
 from jova_core.mini.data.people_source import PeopleSource
 from jova_core.mini.data.people_words import people_vocabulary
+from jova_core.mini.data.sound_times import sound_times
 from jova_core.mini.evaluation import people_looks
 from jova_core.mini.evaluation.people import truths
 from jova_core.mini.people import held_out_looks
@@ -125,6 +127,21 @@ def test_clips_whose_phrase_is_not_spoken_wait(voices, source):
     assert missing not in spoken.keys
     assert not spoken.waiting()
     assert len(spoken.entries()) == 32
+
+
+def test_the_times_of_sounds_are_those_of_the_phones():
+    def spoken(*names):
+        return [Heard(name, i / 10, (i + 1) / 10) for i, name in enumerate(names)]
+
+    assert sound_times("", ()) is None
+    # One by one, though the stress and a vowel of "and" are others in the dictionary.
+    times = sound_times("my and", spoken("M", "AY0", "AE1", "N", "D"))
+    torch.testing.assert_close(times[:, 0], torch.arange(5) / 10)
+    torch.testing.assert_close(times[:, 1], torch.arange(1, 6) / 10)
+    # "really" of five sounds, where the dictionary has R IH L IY: its vowel fits none.
+    times = sound_times("really cat", spoken("R", "IY1", "AH0", "L", "IY0", "K", "AE1", "T"))
+    expected = torch.tensor((0.0, torch.nan, 0.3, 0.4, 0.5, 0.6, 0.7))
+    torch.testing.assert_close(times[:, 0], expected, equal_nan=True)
 
 
 def test_voices_agree_with_people_and_some_clips_are_silent(voices):
@@ -339,7 +356,7 @@ def test_people_come_as_a_stream(voices, codecs):
     spoken = PeopleSource.of_spoken(voices, Casting(seed=3, cast=4))
     source = FewOfEachLook(voices=voices, casting=spoken.casting, keys=spoken.keys)
     encoders = (MiniTextEncoder.of(config, people_vocabulary()),)
-    settings = TrainSettings(batch=2, alone_times=2)
+    settings = TrainSettings(batch=2, alone_times=2, alignment_weight=1.0)
     rules = StreamRules(workers=1, least=9)
     load = partial(load_codecs, codecs)
     with ClipStream(source, config, load, settings, encoders, rules=rules) as stream:
@@ -347,6 +364,9 @@ def test_people_come_as_a_stream(voices, codecs):
         still = stream.batch(0, replace(settings, stills=1.0), encoders, torch.float32)
         voice = stream.batch(0, replace(settings, audio_alone=1.0), encoders, torch.float32)
     assert stream.spoken
+    assert voice.heard.sounds.shape == (4, voice.x.audio.shape[2])
+    assert joint.heard.sounds.shape == (2, joint.x.audio.shape[2])
+    assert still.heard is None
     assert voice.x.audio.shape[2] in {32, 62, 92}
     assert voice.conditioning.text[0].shape[1] < 80 == joint.conditioning.text[0].shape[1]
     assert joint.x.video.shape[2:] in {(t, 24, 24) for t in (7, 13, 19)}
