@@ -42,7 +42,7 @@ from .people_clips import (
 from .sound_times import sound_times
 
 # Changes whenever the same numbers would give another clip.
-VERSION = "people-4"
+VERSION = "people-5"
 # Random streams of a clip beside the one that chooses who and what.
 _PLACES, _MOVES, _MOMENT, _DISGUISE = 1, 2, 3, 4
 

@@ -12,16 +12,29 @@ ORIGIN, CELL, CELLS = np.float32([-1.6, 4.3, -1.6]), np.float32(0.08), (41, 64, 
 
 @kernel
 def distance_grid(points: np.ndarray, normals: np.ndarray, out: np.ndarray) -> None:
-    """Signed distance, positive outside, to a surface given by points [N, 3] with normals."""
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
+    """Signed distance, positive outside, to a surface given by points [N, 3] with normals.
+
+    The points are in the order of their heights y. A cell's search begins with what was nearest to
+    the cell before, and ends where the points are higher or lower than that is far.
+    """
+    count, nearest = points.shape[0], 0
+    for j in range(out.shape[1]):
+        y = ORIGIN[1] + F(j) * CELL
+        level = np.searchsorted(points[:, 1], y)
+        for i in range(out.shape[0]):
             for k in range(out.shape[2]):
-                x, y = ORIGIN[0] + F(i) * CELL, ORIGIN[1] + F(j) * CELL
-                z = ORIGIN[2] + F(k) * CELL
-                best, nearest = F(1e9), 0
-                for m in range(points.shape[0]):
-                    dx, dy, dz = points[m, 0] - x, points[m, 1] - y, points[m, 2] - z
-                    square = dx * dx + dy * dy + dz * dz
+                x, z = ORIGIN[0] + F(i) * CELL, ORIGIN[2] + F(k) * CELL
+                best = _square(points[nearest], x, y, z)
+                for m in range(level, count):
+                    if (points[m, 1] - y) ** 2 > best:
+                        break
+                    square = _square(points[m], x, y, z)
+                    if square < best:
+                        best, nearest = square, m
+                for m in range(level - 1, -1, -1):
+                    if (points[m, 1] - y) ** 2 > best:
+                        break
+                    square = _square(points[m], x, y, z)
                     if square < best:
                         best, nearest = square, m
                 dx, dy, dz = x - points[nearest, 0], y - points[nearest, 1], z - points[nearest, 2]
@@ -29,6 +42,13 @@ def distance_grid(points: np.ndarray, normals: np.ndarray, out: np.ndarray) -> N
                 side = dx * n[0] + dy * n[1] + dz * n[2]
                 far = F(0.7) * np.sqrt(best)
                 out[i, j, k] = max(side, far) if side > 0 else min(side, -far)
+
+
+@kernel
+def _square(point: np.ndarray, x: float, y: float, z: float) -> float:
+    """The squared distance of a point [3] from a place."""
+    dx, dy, dz = point[0] - x, point[1] - y, point[2] - z
+    return dx * dx + dy * dy + dz * dz
 
 
 @kernel
