@@ -6,6 +6,7 @@ L feature frames.
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from math import log2
 
 import torch
 import torch.nn.functional as F
@@ -15,23 +16,26 @@ from ...errors import JoVAError
 from .features import BANDS, augmented, features
 from .fitting import Progress, minimise, same_length_batches, seeded
 
-THUMB = 48  # pixels: enough for a shirt, little enough to be fast
+THUMB = 48  # pixels, 6·2ⁿ: enough for a shirt, little enough to be fast
 LOOKS = 3  # frames of a clip for the classifier: first, middle, last
+SMALLEST = 6  # pixels of the classifier's last maps
 MISSING = -1
 
 
 class LookClassifier(nn.Module):
-    """Thumbnails [B, 3, 48, 48] in [-1, 1] to logits per attribute."""
+    """Thumbnails [B, 3, size, size] in [-1, 1] to logits per attribute."""
 
-    def __init__(self, classes: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, classes: Mapping[str, Sequence[str]], size: int = THUMB) -> None:
         """A classifier of `{attribute: values}`, not trained yet."""
         super().__init__()
         self.classes = {name: tuple(values) for name, values in classes.items()}
-        sizes = (3, 16, 32, 48)
+        self.size = size
+        halvings = round(log2(size / SMALLEST))
+        sizes = (3, *(16 * step for step in range(1, halvings + 1)))
         self.trunk = nn.Sequential(
             *(_step(narrow, wide) for narrow, wide in pairwise(sizes)),
             nn.Flatten(),
-            nn.Linear(48 * (THUMB // 8) ** 2, 96),
+            nn.Linear(sizes[-1] * SMALLEST**2, 96),
             nn.GELU(),
         )
         self.heads = nn.ModuleDict({n: nn.Linear(96, len(v)) for n, v in self.classes.items()})
@@ -45,7 +49,7 @@ class LookClassifier(nn.Module):
     def classify(self, frames: Tensor) -> dict[str, str]:
         """The attributes that uint8 frames [F, H, W, 3] show; every head names its best value."""
         self.eval()
-        logits = self(thumbnails(frames).float() / 127.5 - 1)
+        logits = self(thumbnails(frames, self.size).float() / 127.5 - 1)
         best = {name: int(value.mean(dim=0).argmax()) for name, value in logits.items()}
         return {name: self.classes[name][i] for name, i in best.items()}
 
@@ -80,13 +84,13 @@ class VoiceClassifier(nn.Module):
         return self.voices[int(self(features(waveform[None]))[0].argmax())]
 
 
-def thumbnails(frames: Tensor) -> Tensor:
-    """First, middle and last of uint8 frames [F, H, W, 3] as uint8 [3, 3, 48, 48]."""
+def thumbnails(frames: Tensor, size: int = THUMB) -> Tensor:
+    """First, middle and last of uint8 frames [F, H, W, 3] as uint8 [3, 3, size, size]."""
     if frames.ndim != 4 or frames.shape[-1] != 3 or len(frames) == 0:
         raise JoVAError(f"Got frames of shape {list(frames.shape)}; expected [F, H, W, 3].")
     chosen = torch.linspace(0, len(frames) - 1, LOOKS).round().long()
     pixels = frames[chosen].permute(0, 3, 1, 2).float()
-    return F.adaptive_avg_pool2d(pixels, (THUMB, THUMB)).round().byte()
+    return F.adaptive_avg_pool2d(pixels, (size, size)).round().byte()
 
 
 def train_looks(
@@ -99,10 +103,10 @@ def train_looks(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> LookClassifier:
-    """Train on thumbnails uint8 [clips, 3, 3, 48, 48] and their attributes; None is not scored."""
+    """Train on `thumbnails` of clips [N, 3, 3, size, size] and attributes; None is not scored."""
     generator = torch.Generator().manual_seed(seed)
     targets = {name: _targets(labels, name, values) for name, values in classes.items()}
-    model = seeded(lambda: LookClassifier(classes), seed)
+    model = seeded(lambda: LookClassifier(classes, thumbs.shape[-1]), seed)
 
     def loss() -> Tensor:
         clips = torch.randint(len(thumbs), (batch,), generator=generator)
@@ -158,7 +162,7 @@ def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def _disturbed(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Pixels [B, 3, h, w] shifted by up to 3 px, blurred, tinted and grained, each by chance."""
+    """Pixels [B, 3, h, w] shifted by up to 6 %, blurred, tinted and grained, each by chance."""
     count = len(pixels)
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
@@ -169,7 +173,9 @@ def _disturbed(pixels: Tensor, generator: torch.Generator) -> Tensor:
     theta[:, :, 2] = uniform(-0.12, 0.12, 2)
     grid = F.affine_grid(theta, list(pixels.shape), align_corners=False)
     pixels = F.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
-    soft = F.avg_pool2d(F.pad(pixels, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    soft = pixels
+    for _ in range(round(pixels.shape[-1] / THUMB) ** 2):  # as soft at any size
+        soft = F.avg_pool2d(F.pad(soft, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     pixels = torch.lerp(pixels, soft, uniform(0, 1, 1, 1, 1))
     tint = uniform(0.94, 1.06, 3, 1, 1) * pixels + uniform(-0.05, 0.05, 3, 1, 1)
     return tint + uniform(0, 0.1, 1, 1, 1) * torch.randn(tint.shape, generator=generator)

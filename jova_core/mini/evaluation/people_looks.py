@@ -20,7 +20,6 @@ from ..people.caption import AGE_GROUPS, BEARDS, CHOICES, HAIR_STYLES, read_capt
 from .attributes import LookClassifier, thumbnails, train_looks
 
 FILE_NAME = "people-looks.safetensors"
-FORMAT = "jova-people-looks-1"
 STYLES = tuple(dict.fromkeys(style for styles in HAIR_STYLES.values() for style in styles))
 CLASSES: dict[str, tuple[str, ...]] = {
     **{name: tuple(map(str, values)) for name, values in CHOICES.items()},
@@ -28,7 +27,8 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "hair_style": STYLES,
     "beard": BEARDS,
 }
-PICTURES, STEPS = 1600, 1500
+# Half the pictures' size: age and expression are told by lines of a pixel.
+SIZE, PICTURES, STEPS = 96, 4000, 2000
 
 
 def wanted_looks(caption: str) -> dict[str, str | None]:
@@ -58,7 +58,7 @@ def looks_for(
     thumbs, captions = _draw(drawn, config, workers, progress)
     labels = [wanted_looks(caption) for caption in captions]
     model = train_looks(thumbs, labels, classes=CLASSES, steps=STEPS)
-    about = {"format": FORMAT, "classes": json.dumps(CLASSES)}
+    about = {"classes": json.dumps(CLASSES)}
     write_tensors(path, model.state_dict(), about)
     return model
 
@@ -69,7 +69,7 @@ def _draw(
     workers: int,
     progress: Callable[[int, int], None] | None,
 ) -> tuple[Tensor, list[str]]:
-    """Thumbnails uint8 `[N, 3, 3, 48, 48]` of the source's single pictures, and their captions."""
+    """`thumbnails` `[N, 3, 3, 96, 96]` of the source's single pictures, and their captions."""
     entries = source.entries()
     size = PER_LOOK["still"]
     looks = [entries[i : i + size] for i in range(0, len(entries), size)]
@@ -89,7 +89,7 @@ def _draw_look(
     source: PeopleSource, config: JoVAConfig, entries: Sequence[ClipNumber]
 ) -> list[tuple[Tensor, str]]:
     return [
-        (thumbnails(clip.frames), clip.prompt.video_caption)
+        (thumbnails(clip.frames, SIZE), clip.prompt.video_caption)
         for _, clip in source.read_fitting(entries, config)
     ]
 
@@ -97,7 +97,7 @@ def _draw_look(
 def _load(path: Path) -> LookClassifier:
     try:
         tensors, about = read_tensors(path, "judge of looks", "one that `jova eval-mini` trained")
-        model = LookClassifier(json.loads(about["classes"]))
+        model = LookClassifier(json.loads(about["classes"]), SIZE)
         model.load_state_dict(tensors)
     except (ValueError, KeyError, RuntimeError) as error:
         raise JoVAError(

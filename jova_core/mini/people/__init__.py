@@ -1,7 +1,7 @@
 """Lifelike people who speak, drawn by our own renderer from CC0 head meshes.
 
     person = draw_person(7)                      # who: attributes and a caption
-    head = build(person)                         # some two seconds
+    head = build(person)                         # about a second
     acted = perform(phones, 2.0, 25, 7, expression=person.expression)
     frames = render(head, acted, size=192)       # uint8 [50, 192, 192, 3]
 
