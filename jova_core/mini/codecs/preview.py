@@ -16,9 +16,9 @@ class PreviewFactors:
     bias: tuple[float, float, float]
 
 
-# Least squares on training clips: latents normalised by the checkpoint's statistics against the mean
-# colour of the 8 x 8 pixels (and four frames) of a cell. R² on held-out clips is 0.999 and 0.995.
-# Renew them by `tools/preview_factors.py` when a codec is trained anew.
+# Least squares on training clips: latents normalised by the checkpoint's statistics against the
+# mean colour of the 8 x 8 pixels (and four frames) of a cell. R² on held-out clips is 0.999 and
+# 0.995. Renew them by `tools/preview_factors.py` when a codec is trained anew.
 PREVIEW: dict[str, PreviewFactors] = {
     "jova-mini-video": PreviewFactors(
         factors=(
