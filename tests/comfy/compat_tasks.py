@@ -61,8 +61,9 @@ def _mouth(world):
     """A MASK of the film's pixels with a box for the mouth."""
     import torch
 
-    mask = torch.zeros(len(_film(world)), 96, 96)
-    mask[:, 56:72, 32:56] = 1
+    frames, height, width, _ = _film(world).shape
+    mask = torch.zeros(frames, height, width)
+    mask[:, height * 7 // 12 : height * 3 // 4, width // 3 : width * 7 // 12] = 1
     return mask
 
 
@@ -77,7 +78,7 @@ def _made(world, name, film, mouth, count):
         inputs["mouth_mask"] = mouth
     if name == "redo":
         inputs |= {"redo_from": 0.3, "redo_to": 0.6}
-    model, empty, task = world.model(), world.empty(frames=count), name.split(" ")[0]
+    model, empty, task = world.model(), world.empty(frames=count, side=0), name.split(" ")[0]
     latent = world.run("JoVATask", model=model, latent=empty, given=task, **inputs)[0]
     settings = {"seed": 7, "steps": 4, "cfg_video": 3.0, "cfg_audio": 2.0}
     return jova_sampler(world, latent=latent, **settings)

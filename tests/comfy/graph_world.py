@@ -11,6 +11,9 @@ CHECKS = {}
 STEPS = 2
 
 
+SIDE = 96  # pixels: small and fast, whatever the mini was trained on
+
+
 def check(function):
     """Register a check under its name."""
     CHECKS[function.__name__] = function
@@ -53,7 +56,7 @@ class World:
         return done
 
     def empty(self, frames=9, batch_size=1):
-        sizes = {"frames": frames, "width": 0, "height": 0, "batch_size": batch_size}
+        sizes = {"frames": frames, "width": SIDE, "height": SIDE, "batch_size": batch_size}
         return self.run("JoVAEmptyLatent", model=self.model, **sizes)[0]
 
     def _told(self, changes):
@@ -77,13 +80,13 @@ class World:
         return self.run("LTXVConcatAVLatent", video_latent=video, audio_latent=audio)[0]
 
     def mask(self, latent, value):
-        """SetLatentNoiseMask with a mask [B, H, W], or one of 96 x 96 of one value."""
+        """SetLatentNoiseMask with a mask [B, H, W], or one of one value."""
         if isinstance(value, float):
-            value = self.run("SolidMask", value=value, width=96, height=96)[0]
+            value = self.run("SolidMask", value=value, width=SIDE, height=SIDE)[0]
         return self.run("SetLatentNoiseMask", samples=latent, mask=value)[0]
 
     def media(self):
-        return self.run("JoVASampleMedia", character="brown-hair")
+        return self.run("JoVASampleMedia")
 
     def give_sound(self, latent, sound=None):
         sound = self.media()[2] if sound is None else sound

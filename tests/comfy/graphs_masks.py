@@ -71,7 +71,7 @@ def a_stretch_of_the_given_sound_made_anew(world):
     """Its mask as a row, as a column and as one of another length; the rest stays."""
     import torch
 
-    video, audio = world.separate(world.give_sound(world.empty(33)))
+    video, audio = world.separate(world.give_sound(world.empty(49)))
     length = audio["samples"].shape[2]
     row = torch.zeros(1, 1, length)
     row[..., 20:40] = 1

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from .. import bundled
+
 ROOT = Path(__file__).parents[2]
 FULL_SIZE = ROOT / "workflows" / "full_size.json"
 WORKFLOWS = sorted({*FULL_SIZE.parent.glob("*.json")} - {FULL_SIZE})
@@ -185,7 +187,9 @@ def test_the_templates_dialog_has_our_category(page):
 def test_the_length_planner_follows_what_is_typed(page):
     page.evaluate(ADD_LENGTH)
     plan = page.locator(".jova-length-plan")
-    for seconds, frames in ((2, "33 frames"), (4, "65 frames")):
+    line = bundled.timeline()
+    for seconds in (2, 3):
+        frames = line.legal_frames(seconds)
         page.evaluate(
             """(value) => {
               const widgets = app.graph.nodes[0].widgets;
@@ -195,9 +199,8 @@ def test_the_length_planner_follows_what_is_typed(page):
             }""",
             seconds,
         )
-        plan.get_by_text(frames).wait_for()
-        if seconds == 2:
-            assert "65 audio latents" in plan.text_content()
+        plan.get_by_text(f"{frames} frames").wait_for()
+        assert f"{line.audio_latents(frames)} audio latents" in plan.text_content()
 
 
 def test_frames_typed_into_the_length_planner_set_the_seconds(page):
@@ -208,7 +211,7 @@ def test_frames_typed_into_the_length_planner_set_the_seconds(page):
     field.press("Enter")
     plan.get_by_text("49 frames").wait_for()
     values = "() => app.graph.nodes[0].widgets.map((widget) => [widget.name, widget.value])"
-    assert abs(dict(page.evaluate(values))["seconds"] - 49 / 16) < 0.01
+    assert abs(dict(page.evaluate(values))["seconds"] - bundled.timeline().seconds(49)) < 0.01
 
 
 def test_prompt_remarks_stand_in_the_node(page):
@@ -216,12 +219,12 @@ def test_prompt_remarks_stand_in_the_node(page):
     page.evaluate(
         """() => {
           const node = app.graph.nodes.find((found) => found.type === "JoVAPrompt");
-          node.widgets.find((widget) => widget.name === "transcript").value = "hello zebra";
+          node.widgets.find((widget) => widget.name === "transcript").value = "hello zebrafish";
         }"""
     )
     assert run(page)[0] == "execution_success"
     said = "() => [...document.querySelectorAll('.jova-node-text')].map((e) => e.textContent)"
-    assert any("'zebra'" in text for text in page.evaluate(said))
+    assert any("'zebrafish'" in text for text in page.evaluate(said))
 
 
 @pytest.mark.parametrize(("recipe", "kind"), [("mp4", "video/mp4"), ("webm", "video/webm")])

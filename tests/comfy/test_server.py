@@ -11,11 +11,15 @@ import pytest
 
 from jova_core.media import probe, read_audio, recipe_names
 
+from .. import bundled
+
 ROOT = Path(__file__).parents[2]
 FULL_SIZE = ROOT / "tests" / "workflows" / "full_size.api.json"
 TWINS = sorted({*FULL_SIZE.parent.glob("*.api.json")} - {FULL_SIZE})
 SCHEMA = json.loads((ROOT / "tests" / "nodes" / "schema.json").read_text(encoding="utf-8"))
 BUNDLED = "jova-mini (bundled)"
+LINE = bundled.timeline()
+FPS = float(LINE.fps)
 IMPORT_SHARE = 0.05
 CANCELLED_STEPS, CANCEL_AT, LATE = 600, 40, 100
 PLAYABLE = {(".mp4", "h264"), (".webm", "vp9"), (".gif", "gif")}
@@ -54,9 +58,18 @@ def decode(latent, video_vae=("codecs", 0), audio_vae=("codecs", 1)):
 
 
 def save(images, audio=None, **changes):
-    settings = {"fps": 16.0, "filename_prefix": "t", "recipe": "mp4", "scale": 0, **changes}
+    settings = {"fps": FPS, "filename_prefix": "t", "recipe": "mp4", "scale": 0, **changes}
     optional = {} if audio is None else {"audio": audio}
     return node("JoVASaveVideo", images=images, **optional, **settings)
+
+
+def frames_of(graph):
+    """The frames that a workflow makes: of a length that is typed, or of a sample's film."""
+    lengths = [n["inputs"] for n in graph.values() if n["class_type"] == "JoVALength"]
+    typed = [given["seconds"] for given in lengths if not given.keys() & {"audio", "film"}]
+    films = {len(bundled.sample(number).frames) for number in range(3)}
+    (frames,) = [LINE.legal_frames(seconds) for seconds in typed] or films
+    return frames
 
 
 def _saved_media(recipe):
@@ -117,7 +130,7 @@ def test_templates_thumbnails_pages_and_scripts_are_served(server):
 
 def test_the_page_may_ask_for_rates(server):
     rates = server.get("/jova/rates?checkpoint=jova-mini%20(bundled)")
-    assert rates["fps"] == "16"
+    assert rates["fps"] == str(LINE.fps)
     assert rates["audio_rate"] == "125/4"
     assert (rates["sample_rate"], rates["temporal_ratio"]) == (16_000, 4)
 
@@ -145,13 +158,15 @@ def test_rates_of_a_wrong_file_are_refused_with_a_sentence(server, checkpoint, s
 def test_a_workflow_runs_to_its_file(server, path, request):
     if path.name.startswith("mouth_mask"):
         request.getfixturevalue("face_model")
-    entry = server.run(json.loads(path.read_text(encoding="utf-8")))
+    graph = json.loads(path.read_text(encoding="utf-8"))
+    entry = server.run(graph)
     (clip,) = [place for kind, place in server.files(entry) if kind == "output"]
     info = probe(clip)
-    assert (info.video.frames, info.video.width, info.video.height) == (33, 384, 384)
-    assert info.video.fps == 16
-    assert abs(info.video.seconds - Fraction(33, 16)) < Fraction(1, 500)
-    assert abs(info.audio.seconds - info.video.seconds) < Fraction(1, 16)
+    frames = frames_of(graph)
+    assert (info.video.frames, info.video.width, info.video.height) == (frames, 384, 384)
+    assert info.video.fps == LINE.fps
+    assert abs(info.video.seconds - LINE.seconds(frames)) < Fraction(1, 500)
+    assert abs(info.audio.seconds - info.video.seconds) < 1 / LINE.fps
     assert float(read_audio(clip, 16_000).square().mean().sqrt()) > 0.005
 
 
@@ -195,7 +210,7 @@ def test_a_recipe_writes_and_shows_a_playable_file(server, recipe):
     written = probe(server.folder / "output" / entry["outputs"]["save"]["text"][0].splitlines()[0])
     assert kind == ("output" if written.path == path else "temp")
     for info in (playable, written):
-        assert (info.video.frames, info.video.width) == (33, 384)
+        assert (info.video.frames, info.video.width) == (len(bundled.sample().frames), 384)
         assert (info.audio is None) == (recipe == "gif")
 
 
@@ -239,7 +254,7 @@ def test_cancelled_in_mid_sampling_it_stops_at_once_and_runs_again(server):
     assert max(done) < CANCEL_AT + LATE, "the server heard of it late"
     sampler["inputs"]["steps"] = 3
     ((_, path),) = server.files(server.run(graph))
-    assert probe(path).video.frames == 33
+    assert probe(path).video.frames == frames_of(graph)
 
 
 def _joined():
@@ -260,7 +275,7 @@ def _loaded(name):
 
 
 def _reported(character):
-    report = node("JoVASyncReport", images=["media", 1], audio=["media", 2], fps=16.0)
+    report = node("JoVASyncReport", images=["media", 1], audio=["media", 2], fps=FPS)
     return {"media": node("JoVASampleMedia", character=character), "report": report}
 
 
@@ -301,12 +316,16 @@ def _seen(entry, name):
 
 
 def test_mouth_masks_of_a_video_an_image_and_a_wall(server, face_model):
-    entry = server.run(_masked(["media", 1]))
-    assert entry["outputs"]["mouth"]["text"][0].startswith("face 1: measured in 33 of 33 frames")
-    assert [_seen(entry, name) for name in ("pixels", "latents", "overlay")] == [33, 9, 33]
+    entry, count = server.run(_masked(["media", 1])), len(bundled.sample().frames)
+    assert entry["outputs"]["mouth"]["text"][0].startswith(f"face 1: measured in {count} of ")
+    latents = LINE.video_latents(count)
+    seen = [_seen(entry, name) for name in ("pixels", "latents", "overlay")]
+    assert seen == [count, latents, count]
     boxes = json.loads(entry["outputs"]["boxes"]["text"][0])
-    assert len(boxes) == 33
-    assert 20 < boxes[0][0]["x"] < 40 < 50 < boxes[0][0]["y"] < 75
+    assert len(boxes) == count
+    x, y = (boxes[0][0][side] / bundled.side() for side in ("x", "y"))
+    assert 0.2 < x < 0.45
+    assert 0.5 < y < 0.8
     one = server.run(_masked(["media", 0], frames_per_latent=1, pixels_per_latent=16))
     assert [_seen(one, name) for name in ("pixels", "latents")] == [1, 1]
     wall = {"wall": node("EmptyImage", width=96, height=96, batch_size=6, color=200)}
@@ -332,7 +351,8 @@ WRONG = {
     ),
     "streams of two lengths": (
         _joined,
-        "Got 18 audio latents beside a video of 17 frames .* expected 34",
+        f"Got {LINE.audio_latents(9)} audio latents beside a video of 17 frames "
+        f".* expected {LINE.audio_latents(17)}",
     ),
     "an illegal length": (
         lambda: basics() | {"empty": empty(34), "d": decode(["empty", 0]), "save": save(["d", 0])},
@@ -357,7 +377,7 @@ WRONG = {
             "decoded": node(
                 "JoVADecode", model=["model", 0], latent=["empty", 0], video_vae=["codecs", 0]
             ),
-            "report": node("JoVASyncReport", images=["decoded", 0], audio=["decoded", 1], fps=16.0),
+            "report": node("JoVASyncReport", images=["decoded", 0], audio=["decoded", 1], fps=FPS),
         },
         "Got no audio",
     ),

@@ -11,6 +11,9 @@ from pathlib import Path
 STEPS = 6
 
 
+SIDE = 96  # pixels: small and fast, whatever the mini was trained on
+
+
 CHECKS = {}
 
 
@@ -62,8 +65,9 @@ class World:
             transcript="hello",
         )[:2]
 
-    def empty(self, frames=9, batch_size=1):
-        sizes = {"frames": frames, "width": 0, "height": 0, "batch_size": batch_size}
+    def empty(self, frames=9, batch_size=1, side=SIDE):
+        """An empty LATENT; side 0: of the size that the mini was trained on."""
+        sizes = {"frames": frames, "width": side, "height": side, "batch_size": batch_size}
         return self.run("JoVAEmptyLatent", model=self.model(), **sizes)[0]
 
     def ksampler(self, model=None, latent=None, **changes):
