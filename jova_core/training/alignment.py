@@ -1,10 +1,11 @@
-"""Which sound of the transcript each audio latent speaks, as a term of the loss.
+"""Which sound of the transcript is spoken when, as a term of the loss.
 
 Half way through the blocks an audio token shall resemble the text token of the sound that it
-speaks. After REPA (arXiv 2410.06940), which ties middle layers to features of a frozen encoder;
-that the features are the network's own text tokens is ours: it needs no weights, and nothing at
-inference.
-Legend: B batch, n sounds, L audio latents, S tokens of the joint sequence.
+speaks, and the video tokens of the mouth that of the sound that it forms, each in its own branch.
+After REPA (arXiv 2410.06940), which ties middle layers to features of a frozen encoder; that the
+features are the network's own text tokens is ours: it needs no weights, and nothing at inference.
+Legend: B batch, n sounds, L audio latents, T latent frames, P tokens of one, S tokens of the joint
+sequence.
 """
 
 from dataclasses import dataclass
@@ -15,8 +16,10 @@ from torch import Tensor
 
 from ..config import JoVAConfig
 from ..errors import JoVAError
+from ..kernels import Layout
 from ..model.block import Attend, Block, RunBlock
 from ..model.joint import Joint
+from ..timeline import Timeline
 
 
 def check_alignment(config: JoVAConfig) -> None:
@@ -40,28 +43,43 @@ def heard_sounds(times: Tensor, latents: int, rate: float) -> Tensor:
     return torch.where(inside.any(0), inside.int().argmax(0), -1).short()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Heard:
     """The sounds that the samples of a batch speak, `heard_sounds` each: `[B, L]`.
 
-    place: the block after which they are told apart.
+    place: the block after which they are told apart. mouth: 1 for the tokens where the mouth is,
+    `[B, T, P]`, None without pictures; frame: the latent frame of each audio latent, `[L]`.
     """
 
     sounds: Tensor
     place: tuple[str, int]
+    mouth: Tensor | None = None
+    frame: Tensor | None = None
 
     @staticmethod
-    def of(sounds: Tensor, config: JoVAConfig) -> "Heard":
-        """Told apart half way through the blocks of a config."""
+    def of(sounds: Tensor, config: JoVAConfig, mouth: Tensor | None = None) -> "Heard":
+        """Told apart half way through the blocks of a config; mouth: masks `[B, 1, T, h, w]`."""
         half = (config.dual_blocks + config.single_blocks) // 2 - 1
         shared = half - config.dual_blocks
-        return Heard(sounds, ("double_block", half) if shared < 0 else ("single_block", shared))
+        place = ("double_block", half) if shared < 0 else ("single_block", shared)
+        if mouth is None:
+            return Heard(sounds=sounds, place=place)
+        line, last = Timeline.of(config), mouth.shape[2] - 1
+        middles = [(2 * n + 1) / (2 * line.audio_rate) for n in range(sounds.shape[1])]
+        frames = [min(line.latent_of_frame(int(at * line.fps)), last) for at in middles]
+        return Heard(
+            sounds=sounds,
+            place=place,
+            mouth=_tokens_of(mouth[:, 0], config.patch),
+            frame=torch.tensor(frames, device=mouth.device),
+        )
 
 
 class AlignmentLoss:
     """A `run` for the network that measures, in passing, how well sounds are told apart.
 
-    After the network's pass `value` is the mean cross-entropy `[B]` over the latents that speak.
+    After the network's pass `value` is the mean cross-entropy `[B]` over the latents that speak, of
+    the audio and, where there are pictures, of the mouth besides.
     """
 
     def __init__(self, run: RunBlock, heard: Heard) -> None:
@@ -74,20 +92,38 @@ class AlignmentLoss:
         """As `call_block`."""
         x = self.run(block, place, x, joint, attend)
         if place == self.heard.place:
-            groups, size = joint.layout[0]
-            self.value = _errors(x, groups * size, self.heard.sounds)
+            self.value = self._measure(x, joint.layout)
         return x
 
+    def _measure(self, x: Tensor, layout: Layout) -> Tensor:
+        """Of the sequence [audio, text_a, text_v, video], `[B, S, dim]`, or its beginning."""
+        heard, count = self.heard.sounds, layout[0][0] * layout[0][1]
+        sounds = int(heard.max()) + 1
+        audio = x[:, :count].repeat_interleave(heard.shape[1] // count, dim=1)
+        error = _errors(audio, x[:, count : count + sounds], heard)
+        mouth = self.heard.mouth
+        if mouth is None:
+            return error
+        video = x[:, -mouth[0].numel() :]
+        text = x[:, -mouth[0].numel() - layout[2][1] :][:, :sounds]
+        rows = (video.unflatten(1, mouth.shape[1:]) * mouth[..., None]).sum(2)
+        return error + _errors(rows[:, self.heard.frame], text, heard)
 
-def _errors(x: Tensor, tokens: int, heard: Tensor) -> Tensor:
-    """Cross-entropy `[B]` in the sequence x [audio, text_a, …], `[B, S, dim]`, of so many audio."""
+
+def _errors(rows: Tensor, text: Tensor, heard: Tensor) -> Tensor:
+    """Cross-entropy `[B]` of rows `[B, L, dim]` and the text tokens of the sounds `[B, n, dim]`."""
     speaks = (heard >= 0).float()
-    last = int(heard.max()) + 1
-    if not last:
+    if not text.shape[1]:
         return speaks.sum(1)
-    rows = F.layer_norm(x[:, : tokens + last].float(), x.shape[-1:])
-    scores = rows[:, :tokens] @ rows[:, tokens:].mT / x.shape[-1] ** 0.5
-    scores = scores.repeat_interleave(heard.shape[1] // tokens, 1).flatten(0, 1)
+    rows, text = (F.layer_norm(part.float(), part.shape[-1:]) for part in (rows, text))
+    scores = rows @ text.mT / text.shape[-1] ** 0.5
     target = heard.long().flatten()
-    errors = F.cross_entropy(scores, target, ignore_index=-1, reduction="none")
+    errors = F.cross_entropy(scores.flatten(0, 1), target, ignore_index=-1, reduction="none")
     return errors.view_as(speaks).sum(1) / speaks.sum(1).clamp(min=1)
+
+
+def _tokens_of(mouth: Tensor, patch: tuple[int, int, int]) -> Tensor:
+    """Masks `[B, T, h, w]` → 1 for the tokens that any of it falls on, `[B, T, P]`."""
+    _, rows, columns = patch
+    seen = F.pad(mouth, (0, -mouth.shape[3] % columns, 0, -mouth.shape[2] % rows))
+    return F.max_pool2d(seen, (rows, columns)).flatten(2)

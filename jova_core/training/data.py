@@ -168,10 +168,13 @@ class LatentSet:
         if kind == "clips" and settings.places < 1:
             batch = self._on_places(batch, first, settings)
         if kind != "pictures" and settings.alignment_weight:
-            batch = replace(batch, heard=self._heard_in(clips, takes, device))
+            mouth = batch.mouth if kind == "clips" else None
+            batch = replace(batch, heard=self._heard_in(clips, takes, device, mouth))
         return batch
 
-    def _heard_in(self, clips: Bucket, takes: Sequence[Take], device: torch.device) -> Heard:
+    def _heard_in(
+        self, clips: Bucket, takes: Sequence[Take], device: torch.device, mouth: Tensor | None
+    ) -> Heard:
         """The sounds of a batch; none in samples whose transcript is left out.
 
         JoVAError where no clip tells the times of its sounds.
@@ -187,7 +190,7 @@ class LatentSet:
             none if heard is None or "transcript" not in take.draw.keep else heard
             for heard, take in zip(clips.sounds, takes, strict=True)
         ]
-        return Heard.of(torch.stack(sounds).to(device), self.config)
+        return Heard.of(torch.stack(sounds).to(device), self.config, mouth)
 
     def _takes(
         self,

@@ -14,6 +14,7 @@ from jova_core.model.block import call_block
 from jova_core.model.joint import Joint
 from jova_core.model.jova import JoVA
 from jova_core.presets import PRESETS
+from jova_core.timeline import Timeline
 from jova_core.training.alignment import AlignmentLoss, Heard, heard_sounds
 from jova_core.training.data import LatentSet
 from jova_core.training.initialise import initialise
@@ -61,17 +62,18 @@ def test_the_place_is_half_way_through_the_blocks():
     ]
 
 
-def measured(audio, text, heard):
-    """The loss where blocks give these rows."""
-    rows = torch.cat((audio, text), dim=1)
-    joint = Joint(
-        rows={"a": rows.shape[1]}, vec={}, layout=((1, audio.shape[1]), (1, 5)), rope=(rows, rows)
-    )
-    place = ("double_block", 0)
-    loss = AlignmentLoss(lambda *_: rows, Heard(heard, place))
+PLACE = ("double_block", 0)
+
+
+def measured(heard, *segments):
+    """The loss where blocks give these segments, `[B, n, dim]` or `[B, T, P, dim]`."""
+    layout = tuple((1, *part.shape[1:-1])[-2:] for part in segments)
+    rows = torch.cat([part.flatten(1, -2) for part in segments], dim=1)
+    joint = Joint(rows={"a": rows.shape[1]}, vec={}, layout=layout, rope=(rows, rows))
+    loss = AlignmentLoss(lambda *_: rows, heard)
     loss(None, ("double_block", 1), rows, joint, None)
     assert not loss.value.any()
-    assert loss(None, place, rows, joint, None) is rows
+    assert loss(None, PLACE, rows, joint, None) is rows
     return loss.value
 
 
@@ -79,13 +81,36 @@ def test_tokens_like_the_text_of_their_sound_cost_little():
     torch.manual_seed(0)
     text = torch.randn(2, 5, 64)
     heard = torch.tensor([[0, 0, 1, 1, 4, -1], [-1, -1, -1, -1, -1, -1]]).short()
-    alike = text[:, [0, 1, 4]]
-    value = measured(alike, text, heard)
+    heard, alike = Heard(sounds=heard, place=PLACE), text[:, [0, 1, 4]]
+    value = measured(heard, alike, text)
     assert value[1] == 0
     assert value[0] < 0.05
-    assert measured(alike.roll(1, 1), text, heard)[0] > 3
-    uniform = measured(torch.zeros(2, 3, 64), text, heard)[0]
+    assert measured(heard, alike.roll(1, 1), text)[0] > 3
+    uniform = measured(heard, torch.zeros(2, 3, 64), text)[0]
     assert float(uniform) == pytest.approx(log(5))
+
+
+def test_mouths_like_the_text_of_their_sound_cost_little():
+    torch.manual_seed(0)
+    line, text = Timeline.of(CONFIG), torch.randn(1, 5, 64)
+    # A sound for each latent frame: 1, 4 and 4 frames of 40 ms are 1, 5 and 5 audio latents.
+    sounds = torch.tensor([[2, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, -1]]).short()
+    cells = torch.zeros(1, 1, 3, 24, 24)
+    cells[:, :, :, 15:17, 10:14] = 1
+    heard = Heard.of(sounds, replace(CONFIG, single_blocks=1), cells)
+    assert heard.place == PLACE
+    assert line.audio_latents(9) == 12
+    assert heard.frame.tolist() == [0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2]
+    rows, columns = heard.mouth[0, 0].view(8, 8).nonzero().unbind(1)
+    assert set(rows.tolist()) == {5}
+    assert set(columns.tolist()) == {3, 4}
+    video, audio = torch.randn(1, 3, 64, 64), text[:, [2, 0, 0, 1, 1, 1]]
+    spoken = measured(Heard(sounds=sounds, place=PLACE), audio, text)
+    other = measured(heard, audio, text, text, video)
+    video[:, :, 43:45] = text[:, [2, 0, 1], None]
+    alike = measured(heard, audio, text, text, video)
+    assert float(alike - spoken) < 0.05
+    assert float(other - spoken) > 1
 
 
 @pytest.fixture(scope="module")
