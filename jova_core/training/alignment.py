@@ -96,18 +96,18 @@ class AlignmentLoss:
         return x
 
     def _measure(self, x: Tensor, layout: Layout) -> Tensor:
-        """Of the sequence [audio, text_a, text_v, video], `[B, S, dim]`, or its beginning."""
-        heard, count = self.heard.sounds, layout[0][0] * layout[0][1]
-        sounds = int(heard.max()) + 1
-        audio = x[:, :count].repeat_interleave(heard.shape[1] // count, dim=1)
-        error = _errors(audio, x[:, count : count + sounds], heard)
-        mouth = self.heard.mouth
+        """Of the sequence [audio, text_a, text_v, video] or its first half, `[B, S, dim]`."""
+        heard, mouth = self.heard.sounds, self.heard.mouth
+        sizes = [groups * size for groups, size in layout]
+        audio, text, *pictures = x.split(sizes, dim=1)
+        spoken = int(heard.max()) + 1
+        rows = audio.repeat_interleave(heard.shape[1] // audio.shape[1], dim=1)
+        error = _errors(rows, text[:, :spoken], heard)
         if mouth is None:
             return error
-        video = x[:, -mouth[0].numel() :]
-        text = x[:, -mouth[0].numel() - layout[2][1] :][:, :sounds]
+        text, video = pictures
         rows = (video.unflatten(1, mouth.shape[1:]) * mouth[..., None]).sum(2)
-        return error + _errors(rows[:, self.heard.frame], text, heard)
+        return error + _errors(rows[:, self.heard.frame], text[:, :spoken], heard)
 
 
 def _errors(rows: Tensor, text: Tensor, heard: Tensor) -> Tensor:

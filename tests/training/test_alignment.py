@@ -119,6 +119,15 @@ def encoders():
     return (MiniTextEncoder(published_vocabulary(), spec.max_tokens, CONFIG.prompt, spec.name),)
 
 
+STATS = LatentStats(
+    **{
+        f"{stream}_{kind}": torch.full((getattr(CONFIG, stream).channels,), value)
+        for stream in ("video", "audio")
+        for kind, value in (("mean", 0.0), ("std", 1.0))
+    }
+)
+
+
 def spoken(config=CONFIG, *, times=TIMES):
     """Two voices alone, the second of unknown times."""
     words = {"video_caption": "", "audio_caption": "", "transcript": "my cat"}
@@ -127,13 +136,7 @@ def spoken(config=CONFIG, *, times=TIMES):
     latents = {f"{name}.audio": torch.randn(shape).bfloat16() for name in "ab"}
     if times is not None:
         latents["a.sounds"] = times
-    numbers = {
-        f"{stream}_{kind}": torch.full((getattr(CONFIG, stream).channels,), value)
-        for stream in ("video", "audio")
-        for kind, value in (("mean", 0.0), ("std", 1.0))
-    }
-    stats = LatentStats(**numbers)
-    return LatentSet(Encoded(clips=clips, latents=latents, masks={}, stats=stats), config)
+    return LatentSet(Encoded(clips=clips, latents=latents, masks={}, stats=STATS), config)
 
 
 SETTINGS = TrainSettings(
@@ -151,6 +154,29 @@ def test_a_batch_says_what_is_heard_where_the_transcript_is_read(encoders):
     assert (spoken().batch(0, without, encoders, torch.float32).heard.sounds == -1).all()
     plain = replace(SETTINGS, alignment_weight=0)
     assert spoken().batch(0, plain, encoders, torch.float32).heard is None
+
+
+def test_joint_steps_on_a_part_of_the_pictures_train_both_branches(encoders):
+    torch.manual_seed(0)
+    model = JoVA(CONFIG)
+    initialise(model, 0)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    words = {"video_caption": "", "audio_caption": "", "transcript": "my cat"}
+    latents = {"a.video": torch.randn(16, 3, 24, 24).bfloat16(), "a.sounds": TIMES / 2}
+    latents["a.audio"] = torch.randn(CONFIG.audio.channels, 12).bfloat16()
+    mouth = torch.zeros(3, 24, 24, dtype=torch.uint8)
+    mouth[:, 15:18, 9:14] = 1
+    clips = (TrainingClip(id="a", frames=9, **words),)
+    data = LatentSet(Encoded(clips=clips, latents=latents, masks={"a": mouth}, stats=STATS), CONFIG)
+    settings = replace(SETTINGS, audio_alone=0.0, places=0.3, drop_prompt=0.0, drop_part=0.0)
+    batch = data.batch(0, settings, encoders, torch.float32)
+    terms = losses(model, batch, settings, call_block)
+    assert (terms.alignment > 0).all()
+    (terms.alignment.mean()).backward()
+    for branch in ("a", "v"):
+        assert model.single_blocks[0][branch].qkv.weight.grad is None
+        assert model.double_blocks[0][f"text_{branch}"].qkv.weight.grad.any()
 
 
 def test_what_cannot_be_aligned_is_refused(encoders):
