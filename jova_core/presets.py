@@ -58,6 +58,7 @@ _MINI2 = replace(
     mlp_ratio=3,
     text_refiner_blocks=1,
     head_silu="once",
+    unused_text="dropped",
     final_conv=48,
     given_pictures="all",
     prompt=PromptForm(

@@ -99,6 +99,8 @@ class Branch(nn.Module):
         self, patches: Tensor, t: Tensor, conditioning: Conditioning, attend: Attention
     ) -> Entry:
         """Embed patches `[B, N, channels]` and text; t is `[B]` or `[B, G]`, a row per group."""
+        if self.config.unused_text == "dropped":
+            conditioning = conditioning.used()
         x = self.input(patches)
         dtype = x.dtype
         t = t[:, None] if t.ndim == 1 else t

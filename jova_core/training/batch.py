@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 from ..codecs import TextEncoder
 from ..config import JoVAConfig
 from ..flow.path import interpolate, shift_sigma, velocity_target
-from ..latents import AVLatents, Conditioning
+from ..latents import AVLatents, Conditioning, used_text
 from ..prompt import Prompt
 from ..timeline import Timeline
 from .alignment import Heard
@@ -26,8 +26,6 @@ from .tasks import given_masks
 
 # What a batch trains: films with sound, voices without pictures, or single pictures without sound.
 Kind = Literal["clips", "voices", "pictures"]
-# Lengths of text in steps of one stream: few, as each is compiled of its own.
-_TEXT_STEP = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +81,7 @@ def make_takes(
     phonemes_only = [sample.phonemes_only for sample in draws]
     texts = [encoder.encode(kept, phonemes_only=phonemes_only) for encoder in encoders]
     if kind != "clips":
-        texts = [_used(text) for text in texts]
+        texts = [used_text(text) for text in texts]
     rows = [tuple(features[place] for features in texts) for place in range(len(draws))]
     if kind != "clips":
         return [Take(draw=d, text=text) for d, text in zip(draws, rows, strict=True)]
@@ -178,16 +176,6 @@ def _given(takes: Sequence[Take], mouth: Tensor, audio: Tensor) -> tuple[Tensor,
 def _kept(prompt: Prompt, sample: Draw) -> Prompt:
     """A prompt reduced to the parts in `sample.keep`."""
     return Prompt(**{name: part for name, part in vars(prompt).items() if name in sample.keep})
-
-
-def _used(text: Tensor) -> Tensor:
-    """Features `[B, S, width]` up to the last token that is not 0 in every row.
-
-    Rounded up to `_TEXT_STEP`.
-    """
-    used = text.any(dim=2).any(dim=0).nonzero()
-    last = int(used[-1]) + 1 if len(used) else 1
-    return text[:, : -(-last // _TEXT_STEP) * _TEXT_STEP]
 
 
 def _of_streams(kind: Kind, batch: Batch) -> Batch:
