@@ -20,6 +20,7 @@ from ..kernels import Layout
 from ..model.block import Attend, Block, RunBlock
 from ..model.joint import Joint
 from ..timeline import Timeline
+from .places import tokens_of
 
 
 def check_alignment(config: JoVAConfig) -> None:
@@ -70,7 +71,7 @@ class Heard:
         return Heard(
             sounds=sounds,
             place=place,
-            mouth=_tokens_of(mouth[:, 0], config.patch),
+            mouth=tokens_of(mouth[:, 0], config.patch),
             frame=torch.tensor(frames, device=mouth.device),
         )
 
@@ -120,10 +121,3 @@ def _errors(rows: Tensor, text: Tensor, heard: Tensor) -> Tensor:
     target = heard.long().flatten()
     errors = F.cross_entropy(scores.flatten(0, 1), target, ignore_index=-1, reduction="none")
     return errors.view_as(speaks).sum(1) / speaks.sum(1).clamp(min=1)
-
-
-def _tokens_of(mouth: Tensor, patch: tuple[int, int, int]) -> Tensor:
-    """Masks `[B, T, h, w]` → 1 for the tokens that any of it falls on, `[B, T, P]`."""
-    _, rows, columns = patch
-    seen = F.pad(mouth, (0, -mouth.shape[3] % columns, 0, -mouth.shape[2] % rows))
-    return F.max_pool2d(seen, (rows, columns)).flatten(2)

@@ -33,14 +33,18 @@ def choose_places(
 
     Those where any mouth of the batch is, and of the others so many as `share` leaves, at random.
     """
-    _, rows, columns = patch
-    seen = mouth.amax(dim=(0, 1, 2))
-    seen = F.pad(seen, (0, -seen.shape[1] % columns, 0, -seen.shape[0] % rows))
-    per_place = F.max_pool2d(seen[None], (rows, columns))[0].flatten()
+    per_place = tokens_of(mouth.amax(dim=(0, 1, 2))[None], patch)[0]
     chance = torch.rand(len(per_place), generator=generator) + per_place.cpu()
     count = max(1, round(share * len(per_place)))
     kept = chance.topk(count).indices.sort().values
     return Places(kept.to(mouth.device), len(chance))
+
+
+def tokens_of(mask: Tensor, patch: tuple[int, int, int]) -> Tensor:
+    """Masks `[..., h, w]` → `[..., P]`, 1 for the tokens that any of a mask falls on."""
+    _, rows, columns = patch
+    seen = F.pad(mask, (0, -mask.shape[-1] % columns, 0, -mask.shape[-2] % rows))
+    return F.max_pool2d(seen, (rows, columns)).flatten(-2)
 
 
 def cells_of(places: Places, patch: tuple[int, int, int], size: tuple[int, int]) -> Tensor:

@@ -386,20 +386,3 @@ def test_timesteps_that_fit_no_latent_are_named(tiny_config, tiny_model, inputs)
     # Two times for four latents would otherwise be read as pairs.
     with pytest.raises(JoVAError, match=r"video timesteps .* expected \[B\] or \[B, 4\]"):
         tiny_model(config)(x, torch.zeros(2, 2), t_audio, conditioning)
-
-
-def test_unused_text_takes_no_part_where_the_config_drops_it(tiny_config, tiny_model, inputs):
-    x, t_video, t_audio, told = inputs(tiny_config())
-
-    def velocity(choice, tokens):
-        """With three used tokens of so many."""
-        spec = TextEncoderSpec(name="one", width=12, max_tokens=tokens)
-        text = torch.zeros(len(x.video), tokens, 12)
-        text[:, :3] = torch.linspace(-1, 1, 36).view(3, 12)
-        model = tiny_model(tiny_config(unused_text=choice, text=(spec,)))
-        with torch.no_grad():
-            return model(x, t_video, t_audio, replace(told, text=(text,))).video
-
-    for choice, differs in (("kept", True), ("dropped", False)):
-        change = float((velocity(choice, 8) - velocity(choice, 40)).abs().max())
-        assert (change > 1e-4) == differs, choice

@@ -32,7 +32,6 @@ from jova_core.mini.data.people_clips import (
     PER_LOOK,
     Casting,
     ClipNumber,
-    Heard,
     choose,
     phrases_of,
     write_script,
@@ -40,7 +39,6 @@ from jova_core.mini.data.people_clips import (
 from jova_core.mini.data.people_films import make_films
 from jova_core.mini.data.people_source import PeopleSource
 from jova_core.mini.data.people_words import people_vocabulary
-from jova_core.mini.data.sound_times import sound_times
 from jova_core.mini.evaluation import people_looks
 from jova_core.mini.evaluation.people import truths
 from jova_core.mini.people import held_out_looks
@@ -127,21 +125,6 @@ def test_clips_whose_phrase_is_not_spoken_wait(voices, source):
     assert missing not in spoken.keys
     assert not spoken.waiting()
     assert len(spoken.entries()) == 32
-
-
-def test_the_times_of_sounds_are_those_of_the_phones():
-    def spoken(*names):
-        return [Heard(name, i / 10, (i + 1) / 10) for i, name in enumerate(names)]
-
-    assert sound_times("", ()) is None
-    # One by one, though the stress and a vowel of "and" are others in the dictionary.
-    times = sound_times("my and", spoken("M", "AY0", "AE1", "N", "D"))
-    torch.testing.assert_close(times[:, 0], torch.arange(5) / 10)
-    torch.testing.assert_close(times[:, 1], torch.arange(1, 6) / 10)
-    # "really" of five sounds, where the dictionary has R IH L IY: its vowel fits none.
-    times = sound_times("really cat", spoken("R", "IY1", "AH0", "L", "IY0", "K", "AE1", "T"))
-    expected = torch.tensor((0.0, torch.nan, 0.3, 0.4, 0.5, 0.6, 0.7))
-    torch.testing.assert_close(times[:, 0], expected, equal_nan=True)
 
 
 def test_voices_agree_with_people_and_some_clips_are_silent(voices):
