@@ -31,6 +31,9 @@ CLEAR_MATCH_SECONDS, LEAST_MATCH = 4.0, 0.3
 # Share of such chance matches, measured: 0.60 at 0.75 to 1 s, 0.4 at 2 s, 0.26 at 3 s, 0.18 at 4 s.
 CHANCE = "3 of 5 at 1 s, 2 of 5 at 2 s, 1 of 5 at 4 s"
 
+# From where viewers see that sound comes early or late (ITU-R BT.1359-1, section 3).
+SEEN_EARLY_MS, SEEN_LATE_MS = 45, 125
+
 
 @dataclass(frozen=True, kw_only=True)
 class AudioFacts:
@@ -187,7 +190,7 @@ def verdict(clip: ClipSync) -> str:
     if late is None or frames is None:
         return clip.problem
     # Clips in sync measure one frame off at times: frames have no finer resolution.
-    if abs(frames) <= 1:
+    if abs(frames) <= 1 or -SEEN_EARLY_MS < late < SEEN_LATE_MS:
         return f"in sync (best match at {round(late)} ms)"
     return f"the sound comes {abs(round(late))} ms {'late' if late > 0 else 'early'}"
 

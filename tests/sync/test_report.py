@@ -64,6 +64,23 @@ def test_the_verdict_names_how_late_the_sound_is(shift, words):
     assert "Face      found in 33 of 33 frames" in lines
 
 
+@pytest.mark.parametrize(
+    ("shift", "words"),
+    [
+        (3, "in sync (best match at 100 ms)"),
+        (4, "the sound comes 133 ms late"),
+        (-1, "in sync (best match at -33 ms)"),
+        (-2, "the sound comes 67 ms early"),
+    ],
+)
+def test_more_frames_a_second_make_no_stricter_judge(shift, words):
+    """Viewers see times, not frames."""
+    audio = voice()
+    lips = judge_sync(track(torch.zeros(2 * FRAMES)), audio, RATE, 30).envelope.float() * 12
+    clip = judge_sync(track(lips), audio.roll(round(shift * RATE / 30)), RATE, 30)
+    assert verdict(clip) == words
+
+
 def test_rates_of_other_films_count_in_milliseconds():
     audio = voice()
     fps = Fraction(16_000, 1001)
