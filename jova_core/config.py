@@ -136,8 +136,9 @@ class JoVAConfig:
     time_width: int = 256
     qkv_bias: bool = True
     text_refiner_blocks: int = 0  # HunyuanVideo: 2
-    # Text tokens that no sample of a batch uses, whose features are 0. Ours: dropped, they take no
-    # part in the attention and in the pooled text; the first mini was trained with them.
+    # Text tokens whose features are 0. Ours: dropped, those that no sample of a batch uses take no
+    # part in the attention, and those that a sample does not use none in its pooled text; the first
+    # mini was trained with them.
     unused_text: Literal["kept", "dropped"] = "kept"
     pooled_width: int = 0  # HunyuanVideo: CLIP's 768
     pooled_encoder: str = ""  # source of the pooled vector, such as clip-l

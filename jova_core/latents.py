@@ -5,7 +5,7 @@ S text tokens.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -56,21 +56,6 @@ class Conditioning:
     guidance: Tensor | None = None
     image: Tensor | None = None
     image_mask: Tensor | None = None
-
-    def used(self) -> "Conditioning":
-        """With `used_text`."""
-        return replace(self, text=tuple(map(used_text, self.text)))
-
-
-# Lengths of text without its unused tokens: few, as each is compiled of its own.
-TEXT_STEP = 8
-
-
-def used_text(text: Tensor) -> Tensor:
-    """Features `[B, S, width]` up to the last token that is not 0 in every row, in whole steps."""
-    used = text.any(dim=2).any(dim=0).nonzero()
-    last = int(used[-1]) + 1 if len(used) else 1
-    return text[:, : -(-last // TEXT_STEP) * TEXT_STEP]
 
 
 def latent_shapes(

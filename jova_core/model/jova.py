@@ -32,6 +32,7 @@ from .layers import FinalConv, OutputHead, TextEmbed, VectorEmbed, timestep_feat
 from .patches import audio_latent, audio_tokens, video_latent, video_tokens
 from .rope import audio_positions, audio_rope, identity_rope, video_rope
 from .streams import MODALITY
+from .unused_text import mean_used, without_unused
 
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -99,8 +100,9 @@ class Branch(nn.Module):
         self, patches: Tensor, t: Tensor, conditioning: Conditioning, attend: Attention
     ) -> Entry:
         """Embed patches `[B, N, channels]` and text; t is `[B]` or `[B, G]`, a row per group."""
-        if self.config.unused_text == "dropped":
-            conditioning = conditioning.used()
+        dropped = self.config.unused_text == "dropped"
+        if dropped:
+            conditioning = without_unused(conditioning)
         x = self.input(patches)
         dtype = x.dtype
         t = t[:, None] if t.ndim == 1 else t
@@ -113,7 +115,9 @@ class Branch(nn.Module):
         times = torch.cat((scalar[:, None], t), dim=1)
         vec = self.time_in(timestep_features(times, self.config.time_width).to(dtype))
         if self.vector_in is not None:
-            pooled = text.mean(dim=1) if self.config.pooled_from_text else conditioning.pooled
+            pooled = conditioning.pooled
+            if self.config.pooled_from_text:
+                pooled = mean_used(text, conditioning) if dropped else text.mean(dim=1)
             vec = vec + self.vector_in(pooled.to(dtype)).unsqueeze(1)
         if self.guidance_in is not None:
             strength = timestep_features(1000 * conditioning.guidance, self.config.time_width)

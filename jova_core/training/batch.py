@@ -15,7 +15,8 @@ from torch.nn.utils.rnn import pad_sequence
 from ..codecs import TextEncoder
 from ..config import JoVAConfig
 from ..flow.path import interpolate, shift_sigma, velocity_target
-from ..latents import AVLatents, Conditioning, used_text
+from ..latents import AVLatents, Conditioning
+from ..model.unused_text import used_text
 from ..prompt import Prompt
 from ..timeline import Timeline
 from .alignment import Heard
