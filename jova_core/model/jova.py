@@ -100,9 +100,6 @@ class Branch(nn.Module):
         self, patches: Tensor, t: Tensor, conditioning: Conditioning, attend: Attention
     ) -> Entry:
         """Embed patches `[B, N, channels]` and text; t is `[B]` or `[B, G]`, a row per group."""
-        dropped = self.config.unused_text == "dropped"
-        if dropped:
-            conditioning = without_unused(conditioning)
         x = self.input(patches)
         dtype = x.dtype
         t = t[:, None] if t.ndim == 1 else t
@@ -117,6 +114,7 @@ class Branch(nn.Module):
         if self.vector_in is not None:
             pooled = conditioning.pooled
             if self.config.pooled_from_text:
+                dropped = self.config.unused_text == "dropped"
                 pooled = mean_used(text, conditioning) if dropped else text.mean(dim=1)
             vec = vec + self.vector_in(pooled.to(dtype)).unsqueeze(1)
         if self.guidance_in is not None:
@@ -183,6 +181,8 @@ class JoVA(nn.Module):
         not count.
         """
         check_input(self.config, x, t_video, t_audio, conditioning)
+        if self.config.unused_text == "dropped":
+            conditioning = without_unused(conditioning)
         entries: dict[str, Entry] = {}
         grid = (0, 0, 0)
         if x.audio is not None:
@@ -191,14 +191,8 @@ class JoVA(nn.Module):
         if x.video is not None:
             patches, grid = video_tokens(self._with_image(x.video, conditioning), self.config.patch)
             entries["v"] = self.branches["v"](patches, t_video, conditioning, attend)
-        segments = [
-            segment
-            for name, entry in entries.items()
-            for segment in self._segments(
-                name, entry, grid if name == "v" else entry.tokens.shape[1:2]
-            )
-        ]
-        tokens, joint = join(segments)
+        segments = [self._segments(name, entry, grid) for name, entry in entries.items()]
+        tokens, joint = join([segment for both in segments for segment in both])
         sizes = {n: e.tokens.shape[1] + e.text.shape[1] for n, e in entries.items()}
         plan = AttentionPlan.of(mode, sizes.get("a", 0), sizes.get("v", 0))
         attend_joint = partial(_attend, plan=plan, attend=attend, exact=exact)
@@ -210,10 +204,14 @@ class JoVA(nn.Module):
         return self._finish(x, tokens, entries, grid, whole=whole)
 
     def _segments(self, name: str, entry: Entry, grid: tuple[int, ...]) -> list[Segment]:
-        """A branch's own tokens and its text in the order of the joint sequence."""
+        """A branch's own tokens and its text in the order of the joint sequence.
+
+        grid: frames, rows and columns of the video tokens.
+        """
         count, groups = entry.tokens.shape[1], entry.vec.shape[1] - 1
         texts = entry.text.shape[1]
-        rope, position = self._positions(name, grid, entry.tokens.device)
+        shape = grid if name == "v" else (count,)
+        rope, position = self._positions(name, shape, entry.tokens.device)
         own = Segment(
             name=MODALITY[name],
             tokens=entry.tokens,

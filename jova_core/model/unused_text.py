@@ -11,7 +11,7 @@ from torch import Tensor
 from ..latents import Conditioning
 
 # Lengths of text without its unused tokens: few, as each is compiled of its own.
-TEXT_STEP = 8
+_TEXT_STEP = 8
 
 
 def without_unused(conditioning: Conditioning) -> Conditioning:
@@ -22,7 +22,7 @@ def without_unused(conditioning: Conditioning) -> Conditioning:
 def used_text(text: Tensor) -> Tensor:
     """Features `[B, S, width]` up to the last token that any row uses, in whole steps."""
     last = int(_used(text).sum(dim=1).max())
-    return text[:, : -(-last // TEXT_STEP) * TEXT_STEP]
+    return text[:, : -(-last // _TEXT_STEP) * _TEXT_STEP]
 
 
 def mean_used(tokens: Tensor, conditioning: Conditioning) -> Tensor:
